@@ -1,0 +1,74 @@
+"""What every public function checks, and how it says so: the argument, what it got, what it needs."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def reject(argument: str, got: object, needs: str) -> NoReturn:
+    raise ValueError(f"{argument}: got {got}, needs {needs}")
+
+
+def is_concrete(*values: Any) -> bool:
+    """False while JAX traces: values are then unknown and only shapes can be checked."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def as_floats(*values: Any) -> tuple[Array, ...]:
+    """Arrays of one common floating dtype; integers become JAX's default float."""
+    arrays = [jnp.asarray(value) for value in values]
+    return tuple(array.astype(jnp.result_type(float, *arrays)) for array in arrays)
+
+
+def check_finite(argument: str, value: Array) -> None:
+    if is_concrete(value) and not bool(jnp.all(jnp.isfinite(value))):
+        reject(argument, "a value that is NaN or infinite", "finite numbers")
+
+
+def check_positive(argument: str, value: Array) -> None:
+    if is_concrete(value) and not bool(jnp.all((value > 0) & jnp.isfinite(value))):
+        reject(argument, f"a smallest value of {float(jnp.min(value)):g}", "finite numbers above zero")
+
+
+def check_vector(argument: str, value: Array) -> None:
+    if value.ndim != 1 or value.size == 0:
+        reject(argument, f"shape {value.shape}", "shape (dim,) with dim at least 1")
+
+
+def check_shape(argument: str, value: Array, shape: tuple[int, ...]) -> None:
+    if value.shape != shape:
+        reject(argument, f"shape {value.shape}", f"shape {shape}")
+
+
+def check_points(argument: str, value: Array, dim: int) -> None:
+    if value.ndim == 0 or value.shape[-1] != dim:
+        reject(argument, f"shape {value.shape}", f"shape (..., {dim})")
+
+
+def check_same_dim(q: Any, p: Any) -> None:
+    if q.dim != p.dim:
+        reject("p", f"dim {p.dim}", f"dim {q.dim}, that of q")
+
+
+def check_count(argument: str, value: int, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        reject(argument, repr(value), f"a whole number of at least {least}")
+
+
+def check_option(argument: str, value: object, options: Any) -> None:
+    if value not in options:
+        reject(argument, repr(value), "one of " + ", ".join(map(repr, options)))
+
+
+def evaluate(log_joint: Callable[[Array], Array], z: Float[Array, "n dim"]) -> Float[Array, " n"]:
+    """The log joint of every row: it is written for one point and mapped here."""
+    if not callable(log_joint):
+        reject("log_joint", f"a {type(log_joint).__name__}", "a function of one point z of shape (dim,)")
+    shape = jax.eval_shape(log_joint, jax.ShapeDtypeStruct(z.shape[1:], z.dtype))
+    if getattr(shape, "shape", None) != ():
+        got = getattr(shape, "shape", type(shape).__name__)
+        reject("log_joint", f"a result of shape {got}", f"a scalar for one point z of shape {z.shape[1:]}")
+    return jax.vmap(log_joint)(z)

@@ -1,0 +1,109 @@
+"""Bounds on the log evidence log p(x), in nats: all of them averages of importance weights (chapter 3).
+
+A log joint is a function of *one* point: `log_joint(z) -> log p(z, x)`, z of shape (dim,). Mapping over draws is
+done here. The weights are w = p(z, x) / q(z) at draws z of q, and always appear as log w = log p(z, x) - log q(z).
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from vi_lab import _checks as check
+from vi_lab.families import Family, MeanField
+
+LogJoint = Callable[[Float[Array, " dim"]], Float[Array, ""]]
+
+
+def log_weights(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int
+) -> Float[Array, " num_samples"]:
+    """log w = log p(z, x) - log q(z), in nats, at `num_samples` draws z of q.
+
+    Differentiable in q through the draws (the reparameterization) and through log q.
+
+    Raises:
+        ValueError: a log joint that does not return a scalar for one point; `num_samples` below one.
+    """
+    z = q.sample(key, num_samples)
+    return check.evaluate(log_joint, z) - q.log_prob(z)
+
+
+def elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1) -> Float[Array, ""]:
+    """The evidence lower bound E_q[log p(z, x) - log q(z)] = log p(x) - KL(q || p(z|x)), in nats (chapter 3).
+
+    The mean of `num_samples` log weights: unbiased, and free of variance where q is the exact posterior.
+
+    Raises: see `log_weights`. Source: Jordan et al. (1999).
+    """
+    return jnp.mean(log_weights(q, key, log_joint, num_samples=num_samples))
+
+
+def mean_field_elbo(params: Mapping[str, Array], key: Key[Array, ""], log_joint: LogJoint) -> Float[Array, ""]:
+    """The ELBO of a mean-field Gaussian by one draw, in nats, differentiable in a plain dictionary (chapter 5).
+
+    Args:
+        params: {"mean": (dim,), "log_std": (dim,)}. `jax.vmap` over keys averages over more draws.
+
+    Raises:
+        ValueError: a key that is missing or unknown; see `MeanField` and `log_weights` for the rest.
+    """
+    if set(params) != {"mean", "log_std"}:
+        check.reject("params", f"keys {sorted(params)}", "keys ['log_std', 'mean']")
+    return elbo(MeanField(**params), key, log_joint)
+
+
+def importance_weighted_bound(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
+) -> Float[Array, ""]:
+    """The importance-weighted lower bound E[log mean_k w_k] with K = `num_samples` weights, in nats (chapter 3).
+
+    K = 1 is the ELBO; the bound does not fall with K and tends to log p(x).
+
+    Args:
+        num_repeats: independent copies of log mean_k w_k that are averaged; it narrows the noise, not the bound.
+
+    Raises: see `log_weights`. Source: Burda, Grosse and Salakhutdinov (2016), equation 8.
+    """
+    return renyi_bound(q, key, log_joint, num_samples=num_samples, num_repeats=num_repeats, alpha=0.0)
+
+
+def renyi_bound(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, alpha: float, num_repeats: int = 1
+) -> Float[Array, ""]:
+    """The variational Rényi bound, estimated from K = `num_samples` weights, in nats (chapter 3).
+
+        L_alpha = log E_q[w^(1 - alpha)] / (1 - alpha) = log p(x) - D_alpha(q || p(z|x))
+
+    It falls as alpha grows: alpha = 1 is the ELBO, alpha = 0 is log p(x) itself, alpha < 0 is an *upper* bound.
+    The logarithm of a finite average is biased towards the ELBO for every alpha != 1: from K weights, alpha = 0 gives
+    the importance-weighted bound and not the evidence, and a negative alpha may give a number below log p(x).
+
+    Raises:
+        ValueError: alpha that is not a finite number; see `log_weights` for the rest.
+
+    Source: Li and Turner (2016), equations 8 and 12.
+    """
+    check.check_count("num_repeats", num_repeats)
+    if not isinstance(alpha, int | float) or not abs(alpha) < float("inf"):
+        check.reject("alpha", repr(alpha), "a finite number")
+    check.check_count("num_samples", num_samples)
+    log_w = log_weights(q, key, log_joint, num_samples=num_samples * num_repeats)
+    if alpha == 1:
+        return jnp.mean(log_w)
+    powers = (1 - alpha) * log_w.reshape(num_repeats, num_samples)
+    return jnp.mean(jax.nn.logsumexp(powers, axis=1) - jnp.log(num_samples)) / (1 - alpha)
+
+
+def upper_bound(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
+) -> Float[Array, ""]:
+    """The Rényi bound of order -1, log E_q[w^2] / 2 >= log p(x), estimated from `num_samples` weights (chapter 3).
+
+    The *bound* lies above the evidence; its *estimate* is biased low, and where the weights have a heavy tail it lies
+    below the evidence nearly always. Trust it as a bracket only where a closed form or quadrature stands behind it.
+
+    Raises: see `log_weights`. Source: Dieng et al. (2017), equation 5 with n = 2.
+    """
+    return renyi_bound(q, key, log_joint, num_samples=num_samples, num_repeats=num_repeats, alpha=-1.0)

@@ -1,0 +1,7 @@
+"""Variational families: a distribution *is* the pytree of its parameters (chapter 4)."""
+
+from vi_lab.families._base import Family
+from vi_lab.families.gaussian import FullRank, MeanField
+from vi_lab.families.mixture import Mixture
+
+__all__ = ["Family", "FullRank", "MeanField", "Mixture"]

@@ -1,0 +1,74 @@
+"""What all families share: registration as a pytree, and sampling by pushing noise through `transform`."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import dataclass_transform
+
+import jax
+from jax.tree_util import GetAttrKey
+from jaxtyping import Array, Float, Key
+
+from vi_lab import _checks as check
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def family(cls: type) -> type:
+    """Class decorator: a frozen dataclass whose fields are the leaves of a pytree.
+
+    Unflattening skips `__init__`, and with it validation: JAX also passes tracers, shapes and
+    gradients through here, and the gradient of a scale may well be negative.
+    """
+    cls = dataclass(frozen=True, eq=False, init="__init__" not in vars(cls))(cls)
+    names = [field.name for field in fields(cls)]
+
+    def flatten(q):
+        return [(GetAttrKey(name), getattr(q, name)) for name in names], None
+
+    def unflatten(_, leaves):
+        q = object.__new__(cls)
+        for name, leaf in zip(names, leaves, strict=True):
+            object.__setattr__(q, name, leaf)
+        return q
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+    return cls
+
+
+class Family(ABC):
+    """A distribution over z in R^dim. All log densities and entropies are in nats.
+
+    The gradient of a function of q is another object of the same class, holding one derivative a leaf.
+    """
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Number of coordinates of z."""
+
+    @property
+    def noise_dim(self) -> int:
+        """Number of standard normals that `transform` consumes a draw."""
+        return self.dim
+
+    @abstractmethod
+    def transform(self, eps: Float[Array, "*batch noise_dim"]) -> Float[Array, "*batch dim"]:
+        """The reparameterization z = g_lambda(eps): standard normal noise in, draws of q out (chapter 5)."""
+
+    @abstractmethod
+    def log_prob(self, z: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        """log q(z), in nats; ValueError if the last axis of z is not `dim`."""
+
+    @abstractmethod
+    def entropy(self) -> Float[Array, ""]:
+        """-E_q[log q(z)], in nats."""
+
+    @abstractmethod
+    def cov(self) -> Float[Array, "dim dim"]:
+        """The covariance matrix of z."""
+
+    def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
+        """Independent draws of q; ValueError unless `num_samples` is a positive whole number."""
+        check.check_count("num_samples", num_samples)
+        dtype = jax.tree.leaves(self)[0].dtype
+        return self.transform(jax.random.normal(key, (num_samples, self.noise_dim), dtype))
+

@@ -1,0 +1,91 @@
+"""Mixtures: several distributions of one dimension, with weights."""
+
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Key
+
+from vi_lab import _checks as check
+from vi_lab.families._base import Family, family
+from vi_lab.families.gaussian import MeanField
+
+NO_TRANSFORM = (
+    "Mixture has no reparameterization: the label of a draw is discrete, so z is not differentiable in the logits. "
+    "Draw with .sample(key, num_samples)."
+)
+
+
+@family
+class Mixture(Family):
+    """sum_k w_k q_k(z), with weights w = softmax(logits), logits of shape (num_components,).
+
+    `components` is a tuple of families of one dimension. ValueError when the numbers or the dimensions differ.
+    """
+
+    logits: Float[Array, " num_components"]
+    components: tuple[Family, ...]
+
+    def __init__(self, logits: ArrayLike, components: tuple[Family, ...]):
+        (logits,) = check.as_floats(logits)
+        components = tuple(components)
+        check.check_vector("logits", logits)
+        check.check_finite("logits", logits)
+        if len(components) != logits.size:
+            check.reject("components", f"{len(components)} of them", f"{logits.size}, one for each of the logits")
+        dims = [component.dim for component in components]
+        if len(set(dims)) != 1:
+            check.reject("components", f"dimensions {dims}", "one dimension for all")
+        object.__setattr__(self, "logits", logits)
+        object.__setattr__(self, "components", components)
+
+    @classmethod
+    def standard(cls, dim: int, num_components: int, key: Key[Array, ""]) -> Self:
+        """Equal weights and unit scales, the means drawn from N(0, I): identical components would never separate."""
+        check.check_count("dim", dim)
+        check.check_count("num_components", num_components)
+        means = jax.random.normal(key, (num_components, dim))
+        return cls(jnp.zeros(num_components), tuple(MeanField(mean, jnp.zeros(dim)) for mean in means))
+
+    @property
+    def dim(self) -> int:
+        return self.components[0].dim
+
+    @property
+    def weights(self) -> Float[Array, " num_components"]:
+        return jax.nn.softmax(self.logits)
+
+    @property
+    def mean(self) -> Float[Array, " dim"]:
+        return self.weights @ jnp.stack([component.mean for component in self.components])
+
+    def cov(self) -> Float[Array, "dim dim"]:
+        """Law of total covariance: the mean of the covariances plus the covariance of the means."""
+        offsets = jnp.stack([component.mean for component in self.components]) - self.mean
+        within = jnp.stack([component.cov() for component in self.components])
+        return jnp.einsum("k,kij->ij", self.weights, within + offsets[:, :, None] * offsets[:, None, :])
+
+    def log_prob(self, z: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        log_weights = jax.nn.log_softmax(self.logits)
+        terms = [log_w + q.log_prob(z) for log_w, q in zip(log_weights, self.components, strict=True)]
+        return jax.nn.logsumexp(jnp.stack(terms), axis=0)
+
+    def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
+        check.check_count("num_samples", num_samples)
+        label_key, *keys = jax.random.split(key, 1 + len(self.components))
+        labels = jax.random.categorical(label_key, self.logits, shape=(num_samples,))
+        draws = jnp.stack([q.sample(k, num_samples) for k, q in zip(keys, self.components, strict=True)])
+        return draws[labels, jnp.arange(num_samples)]
+
+    @property
+    def noise_dim(self) -> int:
+        raise NotImplementedError(NO_TRANSFORM)
+
+    def transform(self, eps: Float[Array, "*batch noise_dim"]) -> Float[Array, "*batch dim"]:
+        raise NotImplementedError(NO_TRANSFORM)
+
+    def entropy(self) -> Float[Array, ""]:
+        raise NotImplementedError(
+            "The entropy of a Mixture has no closed form. "
+            "Estimate it by Monte Carlo: -mean(q.log_prob(q.sample(key, num_samples)))."
+        )
