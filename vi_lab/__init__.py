@@ -1,12 +1,20 @@
 """vi_lab: variational inference in small, readable JAX.
 
-A distribution is the pytree of its parameters; everything else is a pure function of it. Divergences, bounds and
-entropies are in nats; the expectation of `kl(q, p)` is under its first argument. Arguments come in one order: q (what
-is differentiated), key, log_joint, then keyword-only settings. `from vi_lab import plots` adds the course's figures.
+A distribution is the pytree of its parameters; everything else is a pure function of it. Divergences, bounds
+and entropies are in nats; the expectation of `kl(q, p)` is under its first argument. Arguments come in one
+order: q (what is differentiated), key, log_joint, then keyword-only settings. `from vi_lab import plots` adds
+the course's figures.
 """
 
 from vi_lab import models
-from vi_lab.bounds import elbo, importance_weighted_bound, log_weights, mean_field_elbo, renyi_bound, upper_bound
+from vi_lab.bounds import (
+    elbo,
+    importance_weighted_bound,
+    log_weights,
+    mean_field_elbo,
+    renyi_bound,
+    upper_bound,
+)
 from vi_lab.divergences import Estimate, kl, kl_monte_carlo, kl_quadrature, renyi
 from vi_lab.families import Family, FullRank, MeanField, Mixture
 from vi_lab.fit import Fit, fit

@@ -1,7 +1,8 @@
 """Bounds on the log evidence log p(x), in nats: all of them averages of importance weights (chapter 3).
 
-A log joint is a function of *one* point: `log_joint(z) -> log p(z, x)`, z of shape (dim,). Mapping over draws is
-done here. The weights are w = p(z, x) / q(z) at draws z of q, and always appear as log w = log p(z, x) - log q(z).
+A log joint is a function of *one* point: `log_joint(z) -> log p(z, x)`, z of shape (dim,). Mapping over draws
+is done here. The weights are w = p(z, x) / q(z) at draws z of q, and always appear as
+log w = log p(z, x) - log q(z).
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ def elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: in
 
 
 def mean_field_elbo(params: Mapping[str, Array], key: Key[Array, ""], log_joint: LogJoint) -> Float[Array, ""]:
-    """The ELBO of a mean-field Gaussian by one draw, in nats, differentiable in a plain dictionary (chapter 5).
+    """The ELBO of a mean-field Gaussian by one draw, in nats, with a plain dictionary for q (chapter 5).
 
     Args:
         params: {"mean": (dim,), "log_std": (dim,)}. `jax.vmap` over keys averages over more draws.
@@ -57,12 +58,12 @@ def mean_field_elbo(params: Mapping[str, Array], key: Key[Array, ""], log_joint:
 def importance_weighted_bound(
     q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
 ) -> Float[Array, ""]:
-    """The importance-weighted lower bound E[log mean_k w_k] with K = `num_samples` weights, in nats (chapter 3).
+    """The importance-weighted bound E[log mean_k w_k] of K = `num_samples` weights, in nats (chapter 3).
 
     K = 1 is the ELBO; the bound does not fall with K and tends to log p(x).
 
     Args:
-        num_repeats: independent copies of log mean_k w_k that are averaged; it narrows the noise, not the bound.
+        num_repeats: independent copies of log mean_k w_k, averaged: less noise, the same bound.
 
     Raises: see `log_weights`. Source: Burda, Grosse and Salakhutdinov (2016), equation 8.
     """
@@ -70,15 +71,22 @@ def importance_weighted_bound(
 
 
 def renyi_bound(
-    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, alpha: float, num_repeats: int = 1
+    q: Family,
+    key: Key[Array, ""],
+    log_joint: LogJoint,
+    *,
+    num_samples: int,
+    alpha: float,
+    num_repeats: int = 1,
 ) -> Float[Array, ""]:
     """The variational Rényi bound, estimated from K = `num_samples` weights, in nats (chapter 3).
 
         L_alpha = log E_q[w^(1 - alpha)] / (1 - alpha) = log p(x) - D_alpha(q || p(z|x))
 
-    It falls as alpha grows: alpha = 1 is the ELBO, alpha = 0 is log p(x) itself, alpha < 0 is an *upper* bound.
-    The logarithm of a finite average is biased towards the ELBO for every alpha != 1: from K weights, alpha = 0 gives
-    the importance-weighted bound and not the evidence, and a negative alpha may give a number below log p(x).
+    It falls as alpha grows: alpha = 1 is the ELBO, alpha = 0 is log p(x) itself, alpha < 0 is an *upper*
+    bound. The logarithm of a finite average is biased towards the ELBO for every alpha != 1: from K weights,
+    alpha = 0 gives the importance-weighted bound and not the evidence, and a negative alpha may give a number
+    below log p(x).
 
     Raises:
         ValueError: alpha that is not a finite number; see `log_weights` for the rest.
@@ -99,10 +107,11 @@ def renyi_bound(
 def upper_bound(
     q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
 ) -> Float[Array, ""]:
-    """The Rényi bound of order -1, log E_q[w^2] / 2 >= log p(x), estimated from `num_samples` weights (chapter 3).
+    """The Rényi bound of order -1, log E_q[w^2] / 2 >= log p(x), from `num_samples` weights (chapter 3).
 
-    The *bound* lies above the evidence; its *estimate* is biased low, and where the weights have a heavy tail it lies
-    below the evidence nearly always. Trust it as a bracket only where a closed form or quadrature stands behind it.
+    The *bound* lies above the evidence; its *estimate* is biased low, and where the weights have a heavy tail
+    it lies below the evidence nearly always. Trust it as a bracket only where a closed form or quadrature
+    stands behind it.
 
     Raises: see `log_weights`. Source: Dieng et al. (2017), equation 5 with n = 2.
     """

@@ -18,7 +18,7 @@ Gaussian = MeanField | FullRank
 
 
 class Density(Protocol):
-    """All that a divergence needs to know of a distribution: q of this library, or anything that looks like it."""
+    """All that a divergence needs to know of a distribution."""
 
     @property
     def dim(self) -> int: ...
@@ -63,7 +63,8 @@ def kl_quadrature(
 ) -> Float[Array, ""]:
     """KL(q || p), in nats, as an integral over the box [lower, upper] in one or two dimensions (chapter 1).
 
-    Where q(z) = 0 the integrand is zero, whatever p is there; where p(z) = 0 < q(z) it is infinite, and so is the KL.
+    Where q(z) = 0 the integrand is zero, whatever p is there; where p(z) = 0 < q(z) it is infinite, and so is
+    the KL.
 
     Args:
         q, p: anything with `dim` and `log_prob`.
@@ -71,8 +72,8 @@ def kl_quadrature(
         num_points: Gauss-Legendre nodes a coordinate.
 
     Raises:
-        ValueError: different dimensions, more than two of them, or a box (or a grid) that misses more than 1e-4
-            of q's mass: what is cut off would go missing from the KL in silence.
+        ValueError: different dimensions, more than two of them, or a box (or a grid) that misses more than
+            1e-4 of q's mass: what is cut off would go missing from the KL in silence.
     """
     check.check_same_dim(q, p)
     z, weights = grid(lower, upper, dim=q.dim, num_points=num_points)
@@ -80,7 +81,11 @@ def kl_quadrature(
     mass = weights * jnp.exp(log_q)
     total = jnp.sum(mass)
     if check.is_concrete(total) and not abs(float(total) - 1) < 1e-4:
-        check.reject("lower, upper", f"a box on which q integrates to {float(total):.6f}", "a box that holds q, or more points")
+        check.reject(
+            "lower, upper",
+            f"a box on which q integrates to {float(total):.6f}",
+            "a box that holds q, or more points",
+        )
     return jnp.sum(jnp.where(mass > 0, mass * (log_q - log_p), 0.0))
 
 
@@ -91,26 +96,26 @@ _ESTIMATORS = {  # of KL(q || p), from log r = log p(z) - log q(z) at one draw z
 }
 
 
-def kl_monte_carlo(
-    q: Density, p: Density, key: Key[Array, ""], *, num_samples: int, estimator: str = "k1"
-) -> Estimate:
+def kl_monte_carlo(q: Density, p: Density, key: Key[Array, ""], *, num_samples: int, estimator: str = "k1") -> Estimate:
     """KL(q || p), in nats, from draws of q, with its standard error (chapter 1).
 
     With log r = log p(z) - log q(z), the mean over draws z of q of
 
     - `"k1"`: -log r. Unbiased; single draws may be negative.
     - `"k2"`: (log r)^2 / 2. Biased, by a third-order term where q is near p; never negative.
-    - `"k3"`: r - 1 - log r. Unbiased if p is normalised and positive wherever q is; never negative; the control
-      variate r - 1 has mean zero. Its variance is infinite where p's tails are much heavier than q's.
+    - `"k3"`: r - 1 - log r. Unbiased if p is normalised and positive wherever q is; never negative; the
+      control variate r - 1 has mean zero. Its variance is infinite where p's tails are much heavier than q's.
 
     and, where p is known only up to a constant,
 
-    - `"self_normalized"`: mean(-log r) + log mean(r). Consistent, biased low by about Var(r) / (2 num_samples).
+    - `"self_normalized"`: mean(-log r) + log mean(r). Consistent, biased low by about
+      Var(r) / (2 num_samples).
 
     Its value is NaN or infinite only where the log densities are, with `std_error` then infinite.
 
     Raises:
-        ValueError: different dimensions, fewer than two draws (one has no standard error), an unknown estimator.
+        ValueError: different dimensions, fewer than two draws (one has no standard error), an unknown
+            estimator.
 
     Source: Schulman (2020), "Approximating KL divergence"; the name of each estimator is his.
     """
@@ -135,11 +140,12 @@ def renyi(q: Gaussian, p: Gaussian, alpha: float) -> Float[Array, ""]:
 
         D_alpha(q || p) = 1 / (alpha - 1) log \int q(z)^alpha p(z)^(1 - alpha) dz
 
-    Convention: alpha -> 1 is KL(q || p), as in NumPyro and BlackJAX; alpha = 0 is 0 for Gaussians; negative orders
-    are defined by the same formula and give non-positive values, and D_alpha(q || p) = alpha / (1 - alpha)
-    D_(1 - alpha)(p || q). With S = alpha cov(p) + (1 - alpha) cov(q), the closed form is
+    Convention: alpha -> 1 is KL(q || p), as in NumPyro and BlackJAX; alpha = 0 is 0 for Gaussians; negative
+    orders are defined by the same formula and give non-positive values. Skew symmetry:
+    D_alpha(q || p) = alpha / (1 - alpha) D_(1 - alpha)(p || q). With the means m of q and n of p, their
+    covariances A and B, and S = alpha B + (1 - alpha) A, the closed form is
 
-        alpha / 2 (m - n)^T S^-1 (m - n) + (log|S| - (1 - alpha) log|cov(q)| - alpha log|cov(p)|) / (2 (1 - alpha)).
+        alpha / 2 (m - n)^T S^-1 (m - n) + (log|S| - (1 - alpha) log|A| - alpha log|B|) / (2 (1 - alpha)).
 
     Where S is not positive definite the integral diverges: +inf for alpha > 1, -inf for alpha < 0.
 

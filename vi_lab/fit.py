@@ -61,12 +61,14 @@ def fit(
 
     Args:
         q: where to start; its class is the family, e.g. `MeanField.standard(dim)`.
-        log_joint: log p(z, x) of one point z of shape (dim,). A function that is defined anew for each call is
-            compiled anew; a `jax.tree_util.Partial`, such as a model's `log_joint`, has its data traced and is not.
+        log_joint: log p(z, x) of one point z of shape (dim,). A function that is defined anew for each call
+            is compiled anew; a `jax.tree_util.Partial`, such as a model's `log_joint`, has its data traced
+            and is not.
         optimizer: any optax transformation; by default Adam, its rate falling from 0.1 to 0 along a cosine.
         gradient: an estimator of `vi_lab.gradients`.
 
-    A step whose ELBO or gradient is not finite ends the run: `reason` says at which step, `q` is the last good one.
+    A step whose ELBO or gradient is not finite ends the run: `reason` says at which step, `q` is the last
+        good one.
 
     Raises:
         ValueError: a count below one, a log joint that returns no scalar.

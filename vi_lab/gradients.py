@@ -1,4 +1,6 @@
-"""Estimators of the ELBO's gradient in q: all of one signature, so that `fit` takes any of them (chapter 5)."""
+"""Estimators of the ELBO's gradient in q: all of one signature, so that `fit` takes any of them (chapter
+5).
+"""
 
 from typing import TypeVar
 
@@ -14,7 +16,8 @@ Q = TypeVar("Q", bound=Family)
 def reparameterized(
     q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1
 ) -> tuple[Float[Array, ""], Q]:
-    """(ELBO, its gradient in q), to ascend: the derivative of `elbo` through the draws z = g_lambda(eps) (chapter 5).
+    """(ELBO, its gradient in q), to ascend: the derivative of `elbo` through the draws z = g_lambda(eps)
+    (chapter 5).
 
         grad L = E_eps[ d/d lambda ( log p(g_lambda(eps), x) - log q_lambda(g_lambda(eps)) ) ]
 

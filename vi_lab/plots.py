@@ -1,4 +1,6 @@
-"""The figures of the course: one style, one way to show them, with words and data for those who cannot see them."""
+"""The figures of the course: one style, one way to show them, with words and data for those who cannot see
+them.
+"""
 
 from io import BytesIO
 
@@ -39,7 +41,8 @@ WIDTH = 7.2  # inches: legible on a phone, where the page is half as wide
 def figure(nrows: int = 1, ncols: int = 1, *, height: float = 3.4, **subplots) -> tuple[Figure, Axes | np.ndarray]:
     """A figure in the style of the course, and its axes as `matplotlib.pyplot.subplots` returns them.
 
-    `height` is in inches, for the whole figure; other settings (`sharey`, `width_ratios`, ...) go to `subplots`.
+    `height` is in inches, for the whole figure; other settings (`sharey`, `width_ratios`, ...) go to
+    `subplots`.
     """
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -50,8 +53,8 @@ def figure(nrows: int = 1, ncols: int = 1, *, height: float = 3.4, **subplots) -
 def show(fig: Figure, *, alt: str) -> None:
     """Displays the figure as SVG; its text form is `alt`, followed by a digest of the data that it plots.
 
-    `alt` says what the figure shows, in words, with numbers made from the data: it is what a reader hears who cannot
-    see it, and what tests compare. ValueError without words or without a number.
+    `alt` says what the figure shows, in words, with numbers made from the data: it is what a reader hears who
+    cannot see it, and what tests compare. ValueError without words or without a number.
     """
     if not any(c.isalpha() for c in alt) or not any(c.isdigit() for c in alt):
         check.reject("alt", repr(alt), "a sentence that says what the figure shows, with numbers from its data")
@@ -90,13 +93,17 @@ def _name(artist: Artist) -> str:
 
 
 def _summary(**columns) -> str:
-    """Size, smallest, largest and mean, at a thousandth of the largest magnitude: rounding noise leaves no trace."""
+    """Size, smallest, largest and mean, at a thousandth of the largest magnitude: rounding noise leaves no
+    trace.
+    """
     parts = []
     for name, values in columns.items():
         values = np.ma.masked_invalid(np.ma.asarray(values).astype(float)).compressed()
         if values.size:
             unit = 10.0 ** (np.floor(np.log10(max(np.abs(values).max(), 1e-300))) - 2)
-            low, high, mean = (f"{round(v / unit) * unit + 0.0:.3g}" for v in (values.min(), values.max(), values.mean()))
+            low, high, mean = (
+                f"{round(v / unit) * unit + 0.0:.3g}" for v in (values.min(), values.max(), values.mean())
+            )
             parts.append(f"{name} {low} to {high} (mean {mean}, n {values.size})")
     return ", ".join(parts)
 

@@ -19,8 +19,8 @@ def grid(
 ) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
     """Points and weights of the product Gauss-Legendre rule on the box [lower, upper].
 
-    The integral of f over the box is close to `weights @ f(points)`: exactly so for polynomials of a degree below
-    2 num_points in each coordinate, and to rounding for the smooth densities of this course.
+    The integral of f over the box is close to `weights @ f(points)`: exactly so for polynomials of a degree
+    below 2 num_points in each coordinate, and to rounding for the smooth densities of this course.
 
     Args:
         lower, upper: corners of the box, numbers or vectors of shape (dim,).

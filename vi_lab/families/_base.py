@@ -71,4 +71,3 @@ class Family(ABC):
         check.check_count("num_samples", num_samples)
         dtype = jax.tree.leaves(self)[0].dtype
         return self.transform(jax.random.normal(key, (num_samples, self.noise_dim), dtype))
-

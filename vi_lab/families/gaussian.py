@@ -82,9 +82,9 @@ class MeanField(Family):
 class FullRank(Family):
     """A Gaussian with any covariance: N(mean, L L^T), L = scale_tril lower triangular, shape (dim, dim).
 
-    The leaf `packed` holds L's strict lower triangle and, on its diagonal, the *logarithm* of L's diagonal, so that
-    no step of an optimizer can make a scale negative. Only the lower triangle of `scale_tril` is read.
-    ValueError on wrong shapes, values that are not finite, or a diagonal that is not above zero.
+    The leaf `packed` holds L's strict lower triangle and, on its diagonal, the *logarithm* of L's diagonal,
+    so that no step of an optimizer can make a scale negative. Only the lower triangle of `scale_tril` is
+    read. ValueError on wrong shapes, values that are not finite, or a diagonal that is not above zero.
     """
 
     mean: Float[Array, " dim"]

@@ -20,7 +20,7 @@ NO_TRANSFORM = (
 class Mixture(Family):
     """sum_k w_k q_k(z), with weights w = softmax(logits), logits of shape (num_components,).
 
-    `components` is a tuple of families of one dimension. ValueError when the numbers or the dimensions differ.
+    `components` is a tuple of families of one dimension; ValueError when numbers or dimensions differ.
     """
 
     logits: Float[Array, " num_components"]
@@ -41,7 +41,7 @@ class Mixture(Family):
 
     @classmethod
     def standard(cls, dim: int, num_components: int, key: Key[Array, ""]) -> Self:
-        """Equal weights and unit scales, the means drawn from N(0, I): identical components would never separate."""
+        """Equal weights, unit scales, means drawn from N(0, I): identical components never separate."""
         check.check_count("dim", dim)
         check.check_count("num_components", num_components)
         means = jax.random.normal(key, (num_components, dim))

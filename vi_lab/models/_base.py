@@ -15,7 +15,9 @@ from vi_lab.families import Family
 
 @dataclass(frozen=True, eq=False)
 class Normalized:
-    """The density exp(log_joint(z) - log_evidence): a posterior whose evidence is known, e.g. by quadrature."""
+    """The density exp(log_joint(z) - log_evidence): a posterior whose evidence is known, e.g. by
+    quadrature.
+    """
 
     log_joint: LogJoint
     dim: int
@@ -33,8 +35,9 @@ class Model:
     """A joint density p(z, x) with the data x inside, and None for what has no exact answer.
 
     Attributes:
-        log_joint: log p(z, x) of one point z of shape (dim,), in nats, with every constant, so that the evidence
-            is the integral of its exponential. A `jax.tree_util.Partial`: its data are traced, not compiled in.
+        log_joint: log p(z, x) of one point z of shape (dim,), in nats, with every constant, so that the
+            evidence is the integral of its exponential. A `jax.tree_util.Partial`: its data are traced, not
+            compiled in.
         dim: number of coordinates of z.
         log_evidence: log p(x), in nats.
         posterior: p(z|x), a family or a `Normalized`.

@@ -1,4 +1,6 @@
-"""The bioassay of Gelman et al.: four groups of five animals, four doses, a posterior with a bent correlation."""
+"""The bioassay of Gelman et al.: four groups of five animals, four doses, a posterior with a bent
+correlation.
+"""
 
 import dataclasses
 
@@ -20,9 +22,10 @@ DEATHS = (0, 1, 3, 5)
 def bioassay() -> Model:
     """Deaths_i ~ Binomial(animals_i, logistic(alpha + beta log_dose_i)), z = (alpha, beta), dim = 2.
 
-    Prior: alpha ~ N(0, sd 2), beta ~ N(10, sd 10), correlation 1/2. The likelihood is the full binomial probability,
-    coefficients included. The evidence is a quadrature over a box that holds the prior to nine standard deviations in
-    alpha, and in beta all but 1e-9 of the posterior; `posterior` is the density that it normalises.
+    Prior: alpha ~ N(0, sd 2), beta ~ N(10, sd 10), correlation 1/2. The likelihood is the full binomial
+    probability, coefficients included. The evidence is a quadrature over a box that holds the prior to nine
+    standard deviations in alpha, and in beta all but 1e-9 of the posterior; `posterior` is the density that
+    it normalises.
 
     Source: Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.7 (data) and exercise 3.11 (prior).
     """

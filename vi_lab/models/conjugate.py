@@ -14,9 +14,7 @@ from vi_lab.families import FullRank, MeanField
 from vi_lab.models._base import Model, posterior_model
 
 
-def conjugate_normal(
-    x: ArrayLike, *, noise_std: float = 1.0, prior_mean: float = 0.0, prior_std: float = 1.0
-) -> Model:
+def conjugate_normal(x: ArrayLike, *, noise_std: float = 1.0, prior_mean: float = 0.0, prior_std: float = 1.0) -> Model:
     """x_i ~ N(z, noise_std^2) for the n numbers x, z ~ N(prior_mean, prior_std^2); z is one number, dim = 1.
 
     Raises:
@@ -35,7 +33,8 @@ def conjugate_regression(x: ArrayLike, y: ArrayLike, *, noise_std: float = 1.0, 
     No intercept is added: give x a column of ones. dim may exceed n.
 
     Raises:
-        ValueError: x that is not a matrix, y of another length, values that are not finite, a scale not above zero.
+        ValueError: x that is not a matrix, y of another length, values that are not finite, a scale not above
+            zero.
     """
     x, y, noise_std, prior_std = check.as_floats(x, y, noise_std, prior_std)
     if x.ndim != 2 or x.size == 0:

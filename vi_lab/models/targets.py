@@ -26,7 +26,9 @@ def bimodal(*, separation: float = 6.0, weight: float = 0.5, std: float = 1.0) -
 
 
 def gaussian(mean: ArrayLike, cov: ArrayLike) -> Model:
-    """N(mean, cov) as a target, mean of shape (dim,); ValueError unless cov is symmetric positive definite."""
+    """N(mean, cov) as a target, mean of shape (dim,); ValueError unless cov is symmetric positive
+    definite.
+    """
     return _from_family(FullRank.from_cov(mean, cov))
 
 
