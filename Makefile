@@ -1,0 +1,48 @@
+# Verbs of this repository. Every one makes its environment first; `make PYTHON=python3.13 book` chooses the Python.
+PYTHON ?= python3
+PORT ?= 8000
+PY := .venv/bin/python
+# XLA would otherwise look for an accelerator, and numbers are compared as a CPU computes them.
+export JAX_PLATFORMS := cpu
+
+.DEFAULT_GOAL := help
+.PHONY: help env book notebooks exercises test test-keys lint format serve lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: ## make .venv from requirements.txt
+	@$(PYTHON) tools/env.py
+
+book: env ## execute the chapters and render the book into _build/html
+	@$(PY) tools/book.py
+
+notebooks: book ## write the executed chapters to notebooks/
+	@$(PY) tools/notebooks.py write
+
+exercises: env ## generate the student notebooks from their masters
+	@$(PY) tools/exercises.py build
+
+test: env ## everything that must hold: lint, book, notebooks, exercises, tests
+	@$(PY) tools/check.py
+
+test-keys: env ## the stochastic tests, each under twenty keys
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m stochastic --num-keys 20 tests
+
+lint: env ## check style and formatting
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: env ## put the code into the house's format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+serve: book ## show the book on http://localhost:$(PORT)
+	@echo "serving on http://localhost:$(PORT), Ctrl-C ends it"
+	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lock: env ## write requirements.txt anew from pyproject.toml
+	@$(PY) tools/lock.py
+
+clean: ## remove what was built, .venv excepted
+	@rm -rf _build .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,94 @@
+"""Execute the chapters and render the book into _build/html, unless nothing changed since the last time."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+import inputs
+import notebooks
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# What is worth seeing while it runs; all of it is in the log.
+SHOWN = re.compile(r"\[mystnb\]$|: (WARNING|ERROR|CRITICAL):|^(WARNING|ERROR):|^launch buttons")
+FAILURE = re.compile(
+    r"^(?P<page>\S+\.md): WARNING: Executing notebook failed.*?^-{5,}\n(?P<source>.+?)^-{5,}\n(?P<rest>.*?)(?=^\S+\.md: |\Z)",
+    re.S | re.M,
+)
+ERROR = re.compile(r"^[A-Za-z_.]+(Error|Exception|Interrupt|Iteration)\b")
+
+
+def pages(root: Path = ROOT) -> list[str]:
+    """Every page that the table of contents names."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf8"))
+    parts = toc.get("parts", [toc])
+    return [toc["root"], *(page["file"] for part in parts for page in part.get("chapters", []))]
+
+
+def missing(root: Path = ROOT) -> list[str]:
+    """The pages that were not built."""
+    return [page for page in pages(root) if not (root / "_build/html" / f"{page}.html").exists()]
+
+
+def failed_cells(log: str) -> list[str]:
+    """One sentence for every chapter that stopped: the first line of its cell, and the error."""
+    found = []
+    for failure in FAILURE.finditer(log):
+        source = failure["source"].strip().splitlines()
+        error = [line for line in failure["rest"].splitlines() if ERROR.match(line)]
+        found.append(
+            f"{failure['page']}: the cell that begins `{source[0]}` failed: {error[0] if error else 'see the log'}"
+        )
+    return found
+
+
+def render(root: Path = ROOT) -> tuple[int, str]:
+    """One full run of Jupyter Book, where a warning is an error: its status, and all that it said."""
+    shutil.rmtree(root / "_build/html", ignore_errors=True)
+    program = Path(sys.executable).parent / "jupyter-book"
+    command = [str(program), "build", str(root), "--all", "-W", "-n", "--keep-going"]
+    # XLA would look for an accelerator; the numbers of the book are those of a CPU.
+    settings = {"JAX_PLATFORMS": "cpu"} | dict(os.environ)
+    said = []
+    with subprocess.Popen(
+        command, cwd=root, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as running:
+        for raw in running.stdout:
+            line = ANSI.sub("", raw).rstrip("\n")
+            said.append(line)
+            if SHOWN.search(line):
+                print("book:", line.replace(f"{root}/", ""), flush=True)
+    return running.returncode, "\n".join(said)
+
+
+def main() -> int:
+    key, marker = inputs.book_key(), ROOT / "_build/made-from"
+    if marker.exists() and marker.read_text() == key and not missing():
+        print("book: _build/html/index.html is up to date")
+        return 0
+    print("book: executing the chapters and rendering (some minutes when all is new)", flush=True)
+    marker.unlink(missing_ok=True)
+    status, said = render()
+    log = ROOT / "_build/book.log"
+    log.write_text(said, encoding="utf8")
+    faults = failed_cells(said) if status else [f"{page} was not built" for page in missing()]
+    if not status and not faults:
+        try:
+            notebooks.build(ROOT)
+        except ValueError as error:
+            faults = [str(error)]
+    if status or faults:
+        print("\n".join([f"book: the build failed; all of it is in {log}", *faults]), file=sys.stderr)
+        return 1
+    marker.write_text(key)
+    print("book: _build/html/index.html is ready")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Learners' notebooks from executed chapters: `python tools/notebooks.py write` or `check`.
+
+The book's build leaves every chapter executed; here it becomes a small notebook that reads well anywhere and is the
+same to the byte each time: text outputs stay (nbval compares them), pictures, ids and timings go.
+"""
+
+import ast
+import difflib
+import json
+import sys
+from pathlib import Path
+
+import jupytext
+from jupyter_cache import get_cache
+
+import citations
+import inputs
+import macros
+import myst
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+GLUE = "application/papermill.record/text/plain"
+NOTICE = (
+    "*Generated from `{source}`; edit that, or a copy of this. Run the cells in order. "
+    "Where `vi_lab` is not installed, as on Colab, first run the install line of the book's front page.*"
+)
+
+
+def convert(executed: dict, source: Path, root: Path = ROOT, references: dict | None = None) -> dict:
+    """The learner's notebook of one executed chapter."""
+    chapter = myst.Chapter(
+        source,
+        glued=_glued(executed["cells"], source),
+        references=references or {},
+        bibliography=citations.load(root / "references.bib"),
+        macros=macros.load(root / "_config.yml"),
+    )
+    cells = []
+    for cell in executed["cells"]:
+        if cell["cell_type"] == "markdown":
+            cells.append(_markdown(myst.to_markdown(_text(cell["source"]), chapter)))
+        elif not _is_glue(cell):
+            cells += _code(cell, chapter)
+    cells = [cell for cell in cells if cell["source"]]
+    cells.insert(1, _markdown(NOTICE.format(source=f"chapters/{source.name}")))
+    for count, cell in enumerate((cell for cell in cells if cell["cell_type"] == "code"), start=1):
+        cell["execution_count"] = count
+        for output in cell["outputs"]:
+            if output["output_type"] == "execute_result":
+                output["execution_count"] = count
+    return {"cells": cells, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 4}
+
+
+def dumps(notebook: dict) -> str:
+    """As JSON with one line of text a line, so that a change reads well in a diff."""
+    for cell in notebook["cells"]:
+        cell["source"] = _text(cell["source"]).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def silent(notebook: dict) -> list[str]:
+    """The first lines of cells that should show something and do not."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return [_text(cell["source"]).splitlines()[0] for cell in cells if _shows(cell["source"]) and not cell["outputs"]]
+
+
+def build(root: Path = ROOT) -> list[Path]:
+    """Write the notebook of every executed chapter beside the pages of the book."""
+    references = json.loads((root / "_build/references.json").read_text(encoding="utf8"))
+    cache = get_cache(inputs.cache(root))
+    made = []
+    for path in sorted((root / "chapters").glob("[0-9]*.md")):
+        _, executed = cache.merge_match_into_notebook(jupytext.read(path))
+        notebook = convert(executed, path, root, references)
+        if quiet := silent(notebook):
+            raise ValueError(f"{path.name}: these cells should show an output and do not: {quiet}")
+        out = root / "_build/html/notebooks" / f"{path.stem}.ipynb"
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(dumps(notebook), encoding="utf8")
+        made.append(out)
+    return made
+
+
+def differences(built: Path, kept: Path) -> list[str]:
+    """How the kept notebooks differ from those just built; empty when regenerating changes nothing."""
+    found = []
+    for name in sorted({path.name for folder in (built, kept) for path in folder.glob("*.ipynb")}):
+        texts = [(folder / name).read_text("utf8") if (folder / name).exists() else "" for folder in (kept, built)]
+        if texts[0] != texts[1]:
+            lines = [text.splitlines(keepends=True) for text in texts]
+            found.append("".join(difflib.unified_diff(*lines, f"notebooks/{name}", f"regenerated/{name}")))
+    return found
+
+
+def write(built: Path, kept: Path) -> None:
+    """Make the kept notebooks what was built, leaving no notebook of a chapter that is gone."""
+    kept.mkdir(exist_ok=True)
+    for path in kept.glob("*.ipynb"):
+        if not (built / path.name).exists():
+            path.unlink()
+    for path in built.glob("*.ipynb"):
+        (kept / path.name).write_bytes(path.read_bytes())
+
+
+def _text(source) -> str:
+    return source if isinstance(source, str) else "".join(source)
+
+
+def _markdown(text: str) -> dict:
+    return {"cell_type": "markdown", "metadata": {}, "source": text}
+
+
+def _code(cell: dict, chapter: myst.Chapter) -> list[dict]:
+    """A code cell, and under a figure its numbered caption."""
+    tags = cell["metadata"].get("tags", [])
+    metadata = {"jupyter": {"source_hidden": True}} if "hide-input" in tags else {}
+    kept = [tag for tag in tags if tag not in ("hide-input", "hide-output")]
+    metadata |= {"tags": kept} if kept else {}
+    outputs = _outputs(cell["outputs"])
+    made = {"cell_type": "code", "execution_count": None, "metadata": metadata, "outputs": outputs}
+    made["source"] = _text(cell["source"])
+    figure = cell["metadata"].get("mystnb", {}).get("figure")
+    if not figure:
+        return [made]
+    number = chapter.reference(figure["name"])["text"]
+    return [made, _markdown(f"**{number}.** {myst.inline(figure['caption'].strip(), chapter)}")]
+
+
+def _outputs(outputs: list[dict]) -> list[dict]:
+    """Text outputs without what differs from run to run; neighboring pieces of one stream are one."""
+    kept: list[dict] = []
+    for output in outputs:
+        made = {key: value for key, value in output.items() if key in ("output_type", "name", "text", "data")}
+        if "data" in made:
+            made["data"] = {kind: value for kind, value in made["data"].items() if not kind.startswith("image/")}
+            made["metadata"] = {}
+        if "text" in made:
+            made["text"] = _text(made["text"])
+            if kept and kept[-1].get("name") == made["name"]:
+                kept[-1]["text"] += made["text"]
+                continue
+        kept.append(made)
+    return kept
+
+
+def _is_glue(cell: dict) -> bool:
+    return "remove-cell" in cell["metadata"].get("tags", [])
+
+
+def _glued(cells: list[dict], source: Path) -> dict[str, str]:
+    """Every glued value. The cells are dropped, so they may hold nothing that a later cell needs."""
+    found = {}
+    for cell in filter(_is_glue, cells):
+        for statement in ast.parse(_text(cell["source"])).body:
+            if not ast.unparse(statement).startswith(("glue(", "from myst_nb import glue")):
+                raise ValueError(f"{source.name}: a remove-cell may only glue, got {ast.unparse(statement)!r}")
+        for output in cell["outputs"]:
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if name:
+                found[name] = _text(output["data"][GLUE])
+    return found
+
+
+def _shows(source) -> bool:
+    """Whether a cell prints, draws, or ends in a value."""
+    lines = [line for line in _text(source).splitlines() if not line.startswith(("%", "!"))]
+    body = ast.parse("\n".join(lines)).body
+    ran = [node for node in body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    calls = (node for step in ran for node in ast.walk(step) if isinstance(node, ast.Call))
+    if any(ast.unparse(call.func) in ("print", "display", "plots.show") for call in calls):
+        return True
+    return bool(body) and isinstance(body[-1], ast.Expr) and not isinstance(body[-1].value, ast.Call)
+
+
+def main(verb: str) -> int:
+    built, kept = ROOT / "_build/html/notebooks", ROOT / "notebooks"
+    if verb == "write":
+        write(built, kept)
+        print(f"notebooks: wrote {len(list(kept.glob('*.ipynb')))} to notebooks/")
+        return 0
+    found = differences(built, kept)
+    print("\n".join(found) if found else "notebooks: regenerating changes nothing")
+    if found:
+        print("notebooks: these are not what the chapters generate; `make notebooks` writes them anew")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["write"], ["check"]):
+        sys.exit("usage: python tools/notebooks.py write|check")
+    sys.exit(main(sys.argv[1]))
