@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -24,13 +25,13 @@ def as_floats(*values: Any) -> tuple[Array, ...]:
 
 
 def check_finite(argument: str, value: Array) -> None:
-    if is_concrete(value) and not bool(jnp.all(jnp.isfinite(value))):
+    if is_concrete(value) and not np.isfinite(value).all():  # NumPy: under jit, jnp would stage even this
         reject(argument, "a value that is NaN or infinite", "finite numbers")
 
 
 def check_positive(argument: str, value: Array) -> None:
-    if is_concrete(value) and not bool(jnp.all((value > 0) & jnp.isfinite(value))):
-        reject(argument, f"a smallest value of {float(jnp.min(value)):g}", "finite numbers above zero")
+    if is_concrete(value) and not np.all((np.asarray(value) > 0) & np.isfinite(value)):
+        reject(argument, f"a smallest value of {np.min(value):g}", "finite numbers above zero")
 
 
 def check_vector(argument: str, value: Array) -> None:

@@ -65,6 +65,7 @@ def fit(
             is compiled anew; a `jax.tree_util.Partial`, such as a model's `log_joint`, has its data traced
             and is not.
         optimizer: any optax transformation; by default Adam, its rate falling from 0.1 to 0 along a cosine.
+            A new object compiles anew: make it once where you fit often.
         gradient: an estimator of `vi_lab.gradients`.
 
     A step whose ELBO or gradient is not finite ends the run: `reason` says at which step, `q` is the last
@@ -88,8 +89,13 @@ def fit(
         if state.failed:
             break
     trace, failed = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    best = state.last_finite if state.failed else state.q
-    return Fit(best, _final_elbo(best, final_key, log_joint), *_judge(trace, failed))
+    elbo = _final_elbo(state.q, final_key, log_joint)
+    failed = np.append(failed, not np.isfinite(elbo.value))  # the last step may be the one that broke it
+    if not failed.any():
+        return Fit(state.q, elbo, trace, *_judge(trace))
+    step = int(failed.argmax())
+    reason = _failure(step, np.append(trace, elbo.value)[step])
+    return Fit(state.last_finite, _final_elbo(state.last_finite, final_key, log_joint), trace[:step], False, reason)
 
 
 @lru_cache
@@ -129,18 +135,15 @@ def _final_elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Estimate
     return Estimate(jnp.mean(log_w), jnp.std(log_w, ddof=1) / jnp.sqrt(FINAL_DRAWS))
 
 
-def _judge(trace: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, bool, str]:
-    """The trace up to a failure, whether it has stopped rising, and the reason in words."""
-    if failed.any():
-        step = int(failed.argmax())
-        return trace[:step], False, _failure(step, trace[step])
+def _judge(trace: np.ndarray) -> tuple[bool, str]:
+    """Whether the trace has stopped rising, and what was seen, in words."""
     if len(trace) < 40:
-        return trace, False, f"took all {len(trace)} steps, too few to judge convergence"
-    third, fourth = np.split(trace[-4 * (len(trace) // 8) :], 2)  # quarters of the run
+        return False, f"took all {len(trace)} steps, too few to judge convergence"
+    third, fourth = np.split(trace[-2 * (len(trace) // 4) :], 2)  # quarters of the run
     rise = fourth.mean() - third.mean()
     std_error = np.sqrt(third.var(ddof=1) / len(third) + fourth.var(ddof=1) / len(fourth))
     seen = f"the ELBO rose by {rise:.3g} nats (standard error {std_error:.2g}) from the third quarter to the fourth"
-    return trace, bool(abs(rise) < 0.01 + 3 * std_error), f"took all {len(trace)} steps; {seen}"
+    return bool(abs(rise) < 0.01 + 3 * std_error), f"took all {len(trace)} steps; {seen}"
 
 
 def _failure(step: int, value: float) -> str:

@@ -107,7 +107,7 @@ class FullRank(Family):
         check.check_vector("mean", mean)
         check.check_shape("cov", cov, 2 * mean.shape)
         scale_tril = jnp.linalg.cholesky(cov)
-        if check.is_concrete(cov):
+        if check.is_concrete(cov, scale_tril):
             if not np.allclose(cov, cov.T, atol=1e-6 * np.max(np.abs(cov))):
                 check.reject("cov", "a matrix that differs from its transpose", "a symmetric one")
             if not np.all(np.isfinite(scale_tril)):

@@ -1,0 +1,118 @@
+"""`fit`: it reaches the family's optimum, says why it stopped, and compiles once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from zscores import LIMIT
+
+from vi_lab import FullRank, MeanField, fit, kl, models
+from vi_lab.fit import _advance
+
+REGRESSION = models.conjugate_regression(np.vander([0.1, 0.5, 0.9, 1.4, 2.0], 2), [1.0, 0.2, 0.5, 2.0, 1.1])
+PRECISION = np.linalg.inv(REGRESSION.posterior.cov())
+
+
+def test_mean_field_reaches_its_optimum(key):
+    """At the optimum the mean is the posterior's and the variances are 1 / Lambda_ii."""
+    best = MeanField.from_std(REGRESSION.posterior.mean, 1 / np.sqrt(np.diag(PRECISION)))
+    result = fit(MeanField.standard(2), key, REGRESSION.log_joint)
+    assert kl(result.q, best) < 0.01
+    gap = 0.5 * (np.log(np.diag(PRECISION)).sum() - np.linalg.slogdet(PRECISION)[1])
+    optimum = REGRESSION.log_evidence - gap
+    assert optimum - 0.01 - LIMIT * result.elbo.std_error < result.elbo.value < optimum + LIMIT * result.elbo.std_error
+    assert result.converged and "took all 2000 steps" in result.reason and result.trace.shape == (2000,)
+
+
+def test_full_rank_reaches_the_posterior_and_the_evidence(key):
+    result = fit(FullRank.standard(2), key, REGRESSION.log_joint)
+    assert kl(result.q, REGRESSION.posterior) < 0.01
+    assert abs(result.elbo.value - REGRESSION.log_evidence) < 0.01 + LIMIT * result.elbo.std_error
+
+
+def test_the_reported_elbo_is_made_of_fresh_draws_with_an_honest_error(key):
+    """At a fixed q (a rate of zero) the ELBO is the closed form, within its own standard error."""
+    q = MeanField.from_std(REGRESSION.posterior.mean, [0.5, 0.5])
+    exact = REGRESSION.log_evidence - kl(q, REGRESSION.posterior)
+    z, still = [], optax.sgd(0.0)
+    for k in jax.random.split(key, 40):
+        estimate = fit(q, k, REGRESSION.log_joint, num_steps=1, optimizer=still).elbo
+        z.append(float((estimate.value - exact) / estimate.std_error))
+    assert max(map(abs, z)) < LIMIT
+    assert 0.5 < np.std(z) < 1.8  # chi-square with 39 degrees of freedom: outside once in a million
+
+
+def breaks_beyond_one(bad):
+    return lambda z: jnp.where(z[0] > 1, bad, 5 * z[0])
+
+
+@pytest.mark.parametrize(("bad", "shown"), [(jnp.nan, "nan"), (-jnp.inf, "-inf")])
+def test_a_log_joint_that_breaks_stops_the_run(bad, shown, key):
+    result = fit(MeanField([-9.0], [-3.0]), key, breaks_beyond_one(bad), num_steps=600)
+    step = len(result.trace)
+    assert not result.converged and 10 < step < 600
+    assert result.reason.startswith(f"stopped at step {step}: the ELBO was {shown}")
+    assert np.isfinite(result.trace).all()
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(result.q))
+    assert result.q.mean[0] < 1
+
+
+def test_a_gradient_that_breaks_stops_the_run(key):
+    """sqrt has an infinite slope at zero, where its value is fine."""
+    result = fit(MeanField([0.0], [0.0]), key, lambda z: jnp.sqrt(z[0] * 0.0), num_steps=50)
+    assert result.reason.startswith("stopped at step 0: the gradient was not finite")
+
+
+def test_a_last_step_that_overflows_is_noticed(key):
+    q = MeanField.standard(1)
+    result = fit(q, key, lambda z: -jnp.sum(z**2), num_steps=1, optimizer=optax.sgd(1e300))
+    assert result.reason.startswith("stopped at step 1") and not result.converged
+    np.testing.assert_array_equal(result.q.mean, q.mean)
+    assert np.isfinite(result.elbo.value)
+
+
+def test_few_steps_are_not_judged_and_a_rising_run_has_not_converged(key):
+    assert "too few to judge" in fit(MeanField.standard(2), key, REGRESSION.log_joint, num_steps=10).reason
+    slow = fit(
+        MeanField([50.0, 50.0], [0.0, 0.0]), key, REGRESSION.log_joint, num_steps=200, optimizer=optax.adam(1e-3)
+    )
+    assert not slow.converged and "rose by" in slow.reason
+
+
+def test_a_second_fit_of_the_same_shapes_compiles_nothing(key):
+    def run(noise_std):
+        model = models.conjugate_regression(np.eye(2), [1.0, 2.0], noise_std=noise_std)
+        return fit(MeanField.standard(2), key, model.log_joint, num_steps=100)
+
+    first, compiled = run(1.0), _advance._cache_size()
+    second = run(0.5)
+    assert _advance._cache_size() == compiled
+    assert not np.allclose(first.q.mean, second.q.mean), "the data must be traced, not remembered"
+
+
+def test_the_same_key_gives_the_same_fit_and_leaves_the_start_alone(key):
+    start = MeanField.standard(2)
+    runs = [fit(start, key, REGRESSION.log_joint, num_steps=50) for _ in range(2)]
+    np.testing.assert_array_equal(runs[0].q.mean, runs[1].q.mean)
+    np.testing.assert_array_equal(start.mean, np.zeros(2))
+
+
+def test_dtype_is_kept(key):
+    q = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), MeanField.standard(1))
+    result = fit(q, key, lambda z: -jnp.sum(z**2), num_steps=50)
+    assert result.q.mean.dtype == result.elbo.value.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_steps": 0}, "num_steps: got 0"),
+        ({"num_samples": 1.5}, "num_samples: got 1.5"),
+        ({"log_joint": lambda z: z}, r"log_joint: got a result of shape \(2,\)"),
+        ({"log_joint": None}, "log_joint: got a NoneType, needs a function"),
+    ],
+)
+def test_bad_input_is_named(settings, message, key):
+    with pytest.raises(ValueError, match=message):
+        fit(MeanField.standard(2), key, **{"log_joint": REGRESSION.log_joint, **settings})
