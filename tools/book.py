@@ -17,10 +17,11 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # What is worth seeing while it runs; all of it is in the log.
 SHOWN = re.compile(r"\[mystnb\]$|: (WARNING|ERROR|CRITICAL):|^(WARNING|ERROR):|^launch buttons")
 FAILURE = re.compile(
-    r"^(?P<page>\S+\.md): WARNING: Executing notebook failed.*?^-{5,}\n(?P<source>.+?)^-{5,}\n(?P<rest>.*?)(?=^\S+\.md: |\Z)",
+    r"^(?P<page>\S+\.md): WARNING: Executing notebook failed.*?"
+    r"^-{5,}\n(?P<source>.+?)^-{5,}\n(?P<traceback>.*?)\[mystnb\.exec\]",
     re.S | re.M,
 )
-ERROR = re.compile(r"^[A-Za-z_.]+(Error|Exception|Interrupt|Iteration)\b")
+ERROR = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit|Iteration)(?:: .*)?$", re.M)
 
 
 def pages(root: Path = ROOT) -> list[str]:
@@ -36,13 +37,15 @@ def missing(root: Path = ROOT) -> list[str]:
 
 
 def failed_cells(log: str) -> list[str]:
-    """One sentence for every chapter that stopped: the first line of its cell, and the error."""
+    """One sentence for every chapter that stopped: which cell, how it begins, and the error."""
     found = []
     for failure in FAILURE.finditer(log):
-        source = failure["source"].strip().splitlines()
-        error = [line for line in failure["rest"].splitlines() if ERROR.match(line)]
+        number = re.search(r"Cell In\[(\d+)\]", failure["traceback"])
+        cell = f"cell {number[1]}" if number else "a cell"
+        error = ERROR.search(failure["traceback"])
+        begins = failure["source"].strip().splitlines()[0]
         found.append(
-            f"{failure['page']}: the cell that begins `{source[0]}` failed: {error[0] if error else 'see the log'}"
+            f"{failure['page']}: {cell}, which begins `{begins}`, failed: {error[0] if error else 'see the log'}"
         )
     return found
 
@@ -76,7 +79,7 @@ def main() -> int:
     status, said = render()
     log = ROOT / "_build/book.log"
     log.write_text(said, encoding="utf8")
-    faults = failed_cells(said) if status else [f"{page} was not built" for page in missing()]
+    faults = failed_cells(said.replace(f"{ROOT}/", "")) if status else [f"{page} was not built" for page in missing()]
     if not status and not faults:
         try:
             notebooks.build(ROOT)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import jupytext
+import nbformat
 from jupyter_cache import get_cache
 
 import citations
@@ -68,14 +69,20 @@ def silent(notebook: dict) -> list[str]:
     return [_text(cell["source"]).splitlines()[0] for cell in cells if _shows(cell["source"]) and not cell["outputs"]]
 
 
+def execution(path: Path, root: Path = ROOT) -> dict:
+    """The chapter with the outputs of its last execution."""
+    _, executed = get_cache(inputs.cache(root)).merge_match_into_notebook(jupytext.read(path))
+    # myst-nb leaves this file without outputs whenever it took them from its cache.
+    nbformat.write(executed, root / "_build/jupyter_execute/chapters" / f"{path.stem}.ipynb")
+    return executed
+
+
 def build(root: Path = ROOT) -> list[Path]:
     """Write the notebook of every executed chapter beside the pages of the book."""
     references = json.loads((root / "_build/references.json").read_text(encoding="utf8"))
-    cache = get_cache(inputs.cache(root))
     made = []
     for path in sorted((root / "chapters").glob("[0-9]*.md")):
-        _, executed = cache.merge_match_into_notebook(jupytext.read(path))
-        notebook = convert(executed, path, root, references)
+        notebook = convert(execution(path, root), path, root, references)
         if quiet := silent(notebook):
             raise ValueError(f"{path.name}: these cells should show an output and do not: {quiet}")
         out = root / "_build/html/notebooks" / f"{path.stem}.ipynb"

@@ -67,8 +67,8 @@ class InstallLine(SphinxDirective):
     def run(self):
         place = repository.find()
         if place is None:
-            sentence = "This copy was built without a repository address: install from the one you have it from."
-            return [nodes.paragraph("", sentence)]
+            line, why = "%pip install git+", " and the address of the repository, which this copy was built without."
+            return [nodes.paragraph("", "", nodes.literal(line, line), nodes.Text(why))]
         line = f"%pip install git+{place.url}"
         return [nodes.literal_block(line, line, language="ipython3")]
 
