@@ -20,7 +20,7 @@ LogJoint = Callable[[Float[Array, " dim"]], Float[Array, ""]]
 def log_weights(
     q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int
 ) -> Float[Array, " num_samples"]:
-    """log w = log p(z, x) - log q(z), in nats, at `num_samples` draws z of q.
+    """log w = log p(z, x) - log q(z), in nats, at `num_samples` draws z of q (chapter 3).
 
     Differentiable in q through the draws (the reparameterization) and through log q.
 
@@ -65,7 +65,7 @@ def importance_weighted_bound(
     Args:
         num_repeats: independent copies of log mean_k w_k, averaged: less noise, the same bound.
 
-    Raises: see `log_weights`. Source: Burda, Grosse and Salakhutdinov (2016), equation 8.
+    Raises: see `log_weights`. Source: Burda, Grosse and Salakhutdinov (2016).
     """
     return renyi_bound(q, key, log_joint, num_samples=num_samples, num_repeats=num_repeats, alpha=0.0)
 
@@ -91,7 +91,7 @@ def renyi_bound(
     Raises:
         ValueError: alpha that is not a finite number; see `log_weights` for the rest.
 
-    Source: Li and Turner (2016), equations 8 and 12.
+    Source: Li and Turner (2016).
     """
     check.check_count("num_repeats", num_repeats)
     if not isinstance(alpha, int | float) or not abs(alpha) < float("inf"):
@@ -107,12 +107,12 @@ def renyi_bound(
 def upper_bound(
     q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
 ) -> Float[Array, ""]:
-    """The Rényi bound of order -1, log E_q[w^2] / 2 >= log p(x), from `num_samples` weights (chapter 3).
+    """The Rényi bound of order -1, log E_q[w^2] / 2 >= log p(x), in nats (chapter 3).
 
-    The *bound* lies above the evidence; its *estimate* is biased low, and where the weights have a heavy tail
-    it lies below the evidence nearly always. Trust it as a bracket only where a closed form or quadrature
+    The *bound* lies above the evidence; its *estimate* is biased low and may lie below it, the more often
+    the heavier the tail of the weights. Trust it as a bracket only where a closed form or quadrature
     stands behind it.
 
-    Raises: see `log_weights`. Source: Dieng et al. (2017), equation 5 with n = 2.
+    Raises: see `log_weights`. Source: Dieng et al. (2017), the CUBO with n = 2.
     """
     return renyi_bound(q, key, log_joint, num_samples=num_samples, num_repeats=num_repeats, alpha=-1.0)

@@ -152,7 +152,7 @@ def renyi(q: Gaussian, p: Gaussian, alpha: float) -> Float[Array, ""]:
     Raises:
         ValueError: different dimensions. NotImplementedError: a family that is not Gaussian.
 
-    Source: Gil, Alajaji and Linder (2013), table 2.
+    Source: Gil, Alajaji and Linder (2013).
     """
     _require_gaussians("renyi", q, p)
     if alpha == 1:

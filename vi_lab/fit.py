@@ -57,10 +57,11 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     gradient: Callable[..., tuple[Array, Q]] = reparameterized,
 ) -> Fit[Q]:
-    """Climbs the ELBO from q by `num_steps` stochastic gradient steps of `num_samples` draws each.
+    """Climbs the ELBO, in nats, from q by stochastic gradient steps (chapter 5).
 
     Args:
         q: where to start; its class is the family, e.g. `MeanField.standard(dim)`.
+        num_steps: steps to take. num_samples: draws of q in each.
         log_joint: log p(z, x) of one point z of shape (dim,). A function that is defined anew for each call
             is compiled anew; a `jax.tree_util.Partial`, such as a model's `log_joint`, has its data traced
             and is not.

@@ -16,10 +16,9 @@ Q = TypeVar("Q", bound=Family)
 def reparameterized(
     q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1
 ) -> tuple[Float[Array, ""], Q]:
-    """(ELBO, its gradient in q), to ascend: the derivative of `elbo` through the draws z = g_lambda(eps)
-    (chapter 5).
+    """(ELBO, its gradient in q), in nats, to ascend: `elbo` differentiated through its draws (chapter 5).
 
-        grad L = E_eps[ d/d lambda ( log p(g_lambda(eps), x) - log q_lambda(g_lambda(eps)) ) ]
+        z = g_lambda(eps),  grad L = E_eps[ d/d lambda ( log p(g_lambda(eps), x) - log q_lambda(g_lambda(eps)) ) ]
 
     Unbiased where log p(z, x) is differentiable in z. The gradient is an object of q's class.
 
