@@ -1,0 +1,76 @@
+"""What holds for every graded set: who is right gets the points, who is wrong learns which slip it was."""
+
+import re
+
+import numpy as np
+import pytest
+
+
+def test_reference_solution_gets_every_point(bench):
+    answers = bench.answers()
+    complaints = {check.name: message for check in bench.checks if (message := check.message(answers))}
+    assert not complaints
+    assert bench.score(answers) == 10
+
+
+def test_alternative_gets_every_point(bench, alternative):
+    scope = {"__name__": alternative.stem}
+    exec(compile(alternative.read_text(encoding="utf-8"), alternative, "exec"), scope)
+    complaints = {check.name: message for check in bench.checks if (message := check.message(scope))}
+    assert not complaints
+
+
+def test_every_set_has_two_alternatives_and_five_misconceptions(bench):
+    assert len(bench.alternatives) >= 2
+    assert len({slip["name"] for slip in bench.slips}) == len(bench.slips) >= 5
+
+
+@pytest.mark.parametrize("result", [None, ..., "text", [1.0, [2.0]]], ids=["none", "ellipsis", "text", "ragged"])
+def test_no_answer_gets_no_point_and_a_sentence(bench, result):
+    silent = bench.replaced(lambda f: lambda *_: result)
+    assert bench.score(silent) == 0
+    for check in bench.checks:
+        assert "Your function returns" in check.message(silent)
+
+
+def test_missing_and_crashing_functions_get_a_sentence(bench):
+    crashing = bench.replaced(lambda f: lambda *_: 1 / 0)
+    for check in bench.checks:
+        assert "No function has that name" in check.message({})
+        assert "stopped with ZeroDivisionError" in check.message(crashing)
+
+
+def test_misconception_is_caught_with_its_own_message(bench, slip):
+    answers = bench.slipped(slip)
+    said = {c.name: c.message(answers) for c in bench.checks if c.question == slip["question"] and not c.hidden}
+    assert slip["says"] in said.values(), f"{slip['name']} hears instead: {said}"
+    others = {other["says"] for other in bench.slips} - {slip["says"]}
+    assert not others & set(said.values()), "the message of another misconception"
+
+
+def test_misconception_costs_nothing_elsewhere(bench, slip):
+    answers = bench.slipped(slip)
+    assert all(c.message(answers) is None for c in bench.checks if c.question != slip["question"])
+
+
+def test_messages_hold_no_code_and_no_number(bench, slip):
+    assert not re.search(r"np\.|\*\*|[a-z_]\(|=|\d\.\d", slip["says"])
+    assert set(slip) == {"name", "question", "why", "wrong", "says"}
+    assert slip["question"] in bench.questions
+
+
+def test_wrong_without_a_name_gives_nothing_away(bench):
+    wrong = bench.replaced(lambda f: lambda *args: 1.2345 * np.asarray(f(*args)) + 0.2)
+    for check in bench.checks:
+        assert not re.search(r"\d\.\d", check.message(wrong))
+
+
+def test_questions_state_points_minutes_level_and_objective(bench):
+    for question, text in bench.questions.items():
+        stated = re.search(
+            r"\*(Easy|Easy to medium|Medium|Hard) · (\d+) minutes · (\d+) points? · Objective: .+\*", text
+        )
+        assert stated, f"{question} says no level, minutes, points and objective"
+        assert int(stated[3]) == sum(check.points for check in bench.checks if check.question == question)
+        assert "<details><summary>Hint</summary>" in text
+    assert any(check.hidden for check in bench.checks)
