@@ -24,6 +24,7 @@ KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+MOST_LINES = 60  # of a difference that are worth showing
 GLUE = "application/papermill.record/text/plain"
 NOTICE = (
     "*Generated from `{source}`; edit that, or a copy of this. Run the cells in order. "
@@ -99,7 +100,8 @@ def differences(built: Path, kept: Path) -> list[str]:
         texts = [(folder / name).read_text("utf8") if (folder / name).exists() else "" for folder in (kept, built)]
         if texts[0] != texts[1]:
             lines = [text.splitlines(keepends=True) for text in texts]
-            found.append("".join(difflib.unified_diff(*lines, f"notebooks/{name}", f"regenerated/{name}")))
+            diff = list(difflib.unified_diff(*lines, f"notebooks/{name}", f"regenerated/{name}"))
+            found.append("".join(diff[:MOST_LINES]) + (f"... {len(diff)} lines in all\n" if diff[MOST_LINES:] else ""))
     return found
 
 
