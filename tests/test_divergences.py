@@ -196,6 +196,12 @@ def test_renyi_is_infinite_where_its_integral_diverges():
     assert np.isfinite(renyi(wide, narrow, -1.0))
 
 
+class Broken(Uniform):
+    def log_prob(self, z):
+        return jnp.where(z[..., 0] > 0.5, jnp.nan, super().log_prob(z))
+
+
+BROKEN = Broken(0.0, 1.0)
 TWO, ONE = MeanField.standard(2), MeanField.standard(1)
 KEY = jax.random.key(0)
 BAD = {
@@ -221,6 +227,9 @@ BAD = {
         lambda: kl_quadrature(ONE, ONE, -1, 1),
         "lower, upper: got a box on which q integrates to 0.682",
     ),
+    "NaN in p": (lambda: kl_quadrature(Uniform(0.0, 1.0), BROKEN, 0, 1), "p: got a log density that is NaN"),
+    "NaN in q": (lambda: kl_quadrature(BROKEN, ONE, 0, 1), "q: got a log density that is NaN"),
+    "NaN in a draw": (lambda: kl_monte_carlo(ONE, BROKEN, KEY, num_samples=99), "q, p: got a log density that is NaN"),
     "infinite box": (lambda: kl_quadrature(ONE, ONE, -np.inf, np.inf), "lower, upper: got"),
 }
 

@@ -29,6 +29,12 @@ def check_finite(argument: str, value: Array) -> None:
         reject(argument, "a value that is NaN or infinite", "finite numbers")
 
 
+def check_not_nan(argument: str, value: Array) -> None:
+    """Infinity is an answer; NaN is not."""
+    if is_concrete(value) and bool(jnp.any(jnp.isnan(value))):
+        reject(argument, "a log density that is NaN", "log densities that are numbers or -inf")
+
+
 def check_positive(argument: str, value: Array) -> None:
     if is_concrete(value) and not np.all((np.asarray(value) > 0) & np.isfinite(value)):
         reject(argument, f"a smallest value of {np.min(value):g}", "finite numbers above zero")

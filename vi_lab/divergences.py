@@ -73,11 +73,13 @@ def kl_quadrature(
 
     Raises:
         ValueError: different dimensions, more than two of them, or a box (or a grid) that misses more than
-            1e-4 of q's mass: what is cut off would go missing from the KL in silence.
+            1e-4 of q's mass (what is cut off would go missing from the KL in silence), a log density of NaN.
     """
     check.check_same_dim(q, p)
     z, weights = grid(lower, upper, dim=q.dim, num_points=num_points)
     log_q, log_p = q.log_prob(z), p.log_prob(z)
+    check.check_not_nan("q", log_q)
+    check.check_not_nan("p", log_p)
     mass = weights * jnp.exp(log_q)
     total = jnp.sum(mass)
     if check.is_concrete(total) and not abs(float(total) - 1) < 1e-4:
@@ -111,11 +113,11 @@ def kl_monte_carlo(q: Density, p: Density, key: Key[Array, ""], *, num_samples: 
     - `"self_normalized"`: mean(-log r) + log mean(r). Consistent, biased low by about
       Var(r) / (2 num_samples).
 
-    Its value is NaN or infinite only where the log densities are, with `std_error` then infinite.
+    A draw where p is zero makes the estimate infinite, as the KL is, and `std_error` with it.
 
     Raises:
         ValueError: different dimensions, fewer than two draws (one has no standard error), an unknown
-            estimator.
+            estimator, a log density of NaN.
 
     Source: Schulman (2020), "Approximating KL divergence"; the name of each estimator is his.
     """
@@ -124,6 +126,7 @@ def kl_monte_carlo(q: Density, p: Density, key: Key[Array, ""], *, num_samples: 
     check.check_option("estimator", estimator, (*_ESTIMATORS, "self_normalized"))
     z = q.sample(key, num_samples)
     log_r = p.log_prob(z) - q.log_prob(z)
+    check.check_not_nan("q, p", log_r)
     if estimator == "self_normalized":
         log_mean_r = jax.nn.logsumexp(log_r) - jnp.log(num_samples)
         value = log_mean_r - jnp.mean(log_r)

@@ -25,7 +25,11 @@ class Check:
         return re.search(r"def (test_\w+)", self.source)[1]
 
     def message(self, answers: dict) -> str | None:
-        """What the check says about the answers; None when it passes. otter hands over arguments by name, too."""
+        """What the check says about the answers; None when it passes."""
+        return self.complaint(answers)[0]
+
+    def complaint(self, answers: dict) -> tuple[str | None, str]:
+        """What the check says, and the line of it that otter quotes beside. otter passes arguments by name, too."""
         scope = {}
         exec(self.source, scope)
         function = scope[self.name]
@@ -33,8 +37,9 @@ class Check:
         try:
             function(**{name: answers.get(name) for name in wanted})
         except AssertionError as feedback:
-            return str(feedback)
-        return None
+            quoted = self.source.splitlines()[feedback.__traceback__.tb_next.tb_lineno - 1]
+            return " ".join(str(feedback).split()), quoted
+        return None, ""
 
 
 class Workbench:

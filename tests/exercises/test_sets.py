@@ -65,6 +65,13 @@ def test_wrong_without_a_name_gives_nothing_away(bench):
         assert not re.search(r"\d\.\d", check.message(wrong))
 
 
+def test_the_line_that_otter_quotes_holds_no_formula(bench, slip):
+    for answers in (bench.slipped(slip), {}):
+        for check in bench.checks:
+            if check.question == slip["question"]:
+                assert not re.search(r"log\(|sum|mean|exp|np\.log|entr| [-+/*] |\*\*", check.complaint(answers)[1])
+
+
 def test_questions_state_points_minutes_level_and_objective(bench):
     for question, text in bench.questions.items():
         stated = re.search(

@@ -10,6 +10,7 @@ from jax.scipy.special import gammaln
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
+from vi_lab.bounds import LogJoint
 from vi_lab.families import FullRank
 from vi_lab.models._base import Model, Normalized, posterior_model
 from vi_lab.quadrature import grid
@@ -37,10 +38,14 @@ def bioassay() -> Model:
         simulate=Partial(_simulate, x, n),
         constrain=lambda z: {"alpha": z[0], "beta": z[1], "LD50": -z[0] / z[1]},
     )
-    z, weights = grid([-18.0, -40.0], [18.0, 90.0], dim=2, num_points=300)
-    log_evidence = jax.nn.logsumexp(jax.vmap(model.log_joint)(z), b=weights)
+    log_evidence = _log_integral(model.log_joint, *grid([-18.0, -40.0], [18.0, 90.0], dim=2, num_points=300))
     posterior = Normalized(model.log_joint, model.dim, log_evidence)
     return dataclasses.replace(model, log_evidence=log_evidence, posterior=posterior)
+
+
+@jax.jit  # run operation by operation, it takes ten times as long
+def _log_integral(log_joint: LogJoint, z: Float[Array, "n 2"], weights: Float[Array, " n"]) -> Float[Array, ""]:
+    return jax.nn.logsumexp(jax.vmap(log_joint)(z), b=weights)
 
 
 def _log_likelihood(x: Array, n: Array, y: Array, z: Float[Array, " 2"]) -> Float[Array, ""]:

@@ -1,0 +1,68 @@
+"""Every claim of the book has its proof, every proof its claim; and the bookkeeping notices when not."""
+
+import pytest
+
+from claims import Claim, Proof, claims, faults, proofs
+
+PROOF = """\
+from claims import proves
+
+
+@proves("first", oracle="closed form", tolerance="1e-12")
+@proves("second", oracle="sum over" " all letters", tolerance="|z| < 5")
+def test_both():
+    pass
+"""
+
+
+@pytest.fixture
+def house(tmp_path):
+    (tmp_path / "tests/claims").mkdir(parents=True)
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "tests/claims/test_01_x.py").write_text(PROOF)
+    (tmp_path / "chapters/01-x.md").write_text("It is so.{claim}`first`\n\nAnd so.{claim}`second`\n")
+    return tmp_path
+
+
+def test_every_claim_of_the_book_is_proved():
+    assert faults(claims(), proofs()) == []
+
+
+def test_claims_and_proofs_are_read_from_the_source(house):
+    assert proofs(house) == [
+        Proof("first", "closed form", "1e-12", "tests/claims/test_01_x.py::test_both"),
+        Proof("second", "sum over all letters", "|z| < 5", "tests/claims/test_01_x.py::test_both"),
+    ]
+    assert claims(house) == [Claim("first", "chapters/01-x", 1), Claim("second", "chapters/01-x", 3)]
+    assert faults(claims(house), proofs(house)) == []
+
+
+@pytest.mark.parametrize(
+    ("chapter", "fault"),
+    [
+        (
+            "A.{claim}`first` B.{claim}`second` C.{claim}`third`",
+            "01-x.md:1: claim 'third' has no proof in tests/claims",
+        ),
+        ("A.{claim}`first`", "test_01_x.py::test_both: proves 'second', which no chapter claims"),
+        ("A.{claim}`first`{claim}`second`\nB.{claim}`first`", "01-x.md:2: claim 'first' is already made at"),
+    ],
+)
+def test_a_claim_without_proof_or_a_proof_without_claim_is_a_fault(house, chapter, fault):
+    (house / "chapters/01-x.md").write_text(chapter)
+    [found] = faults(claims(house), proofs(house))
+    assert fault in found
+
+
+@pytest.mark.parametrize("missing", ["oracle", "tolerance"])
+def test_an_empty_oracle_or_tolerance_is_a_fault(missing):
+    given = {"oracle": "closed form", "tolerance": "exact"} | {missing: ""}
+    stated, proven = [Claim("first", "chapters/01-x", 1)], [Proof("first", test="t", **given)]
+    assert faults(stated, proven) == [f"t: the {missing} is empty"]
+
+
+@pytest.mark.parametrize("mark", ['@proves("first", oracle="x")', '@proves("first", oracle=X, tolerance="y")'])
+def test_a_mark_that_cannot_be_read_is_an_error(house, mark):
+    (house / "tests/claims/test_01_x.py").write_text(f"{mark}\ndef test_it():\n    pass\n")
+    with pytest.raises(ValueError, match="test_it: @proves needs a claim, oracle= and tolerance="):
+        proofs(house)
