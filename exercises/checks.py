@@ -4,6 +4,8 @@
 nothing beside NumPy, SciPy and otter-grader. For the same reason this module imports nothing else.
 """
 
+import textwrap
+
 import numpy as np
 
 # Targets are drawn from this seed and the number of the check: all learners are asked the same, no check twice.
@@ -11,7 +13,10 @@ SEED = 20261122
 
 
 class Feedback(AssertionError):
-    """What a learner reads when an answer is not right."""
+    """What a learner reads when an answer is not right; wrapped, since otter breaks long lines inside words."""
+
+    def __init__(self, text):
+        super().__init__("\n" + textwrap.fill(text, 80))
 
 
 def draws(check):
@@ -19,7 +24,7 @@ def draws(check):
     return np.random.default_rng([SEED, check])
 
 
-def ask(function, *arguments):
+def ask(function, *arguments, shape=None):
     """Call the learner's function; every way of not answering gets a sentence of its own."""
     if not callable(function):
         raise Feedback("No function has that name yet. Run the cell that defines it, then check again.")
@@ -31,20 +36,24 @@ def ask(function, *arguments):
     if result is None or result is Ellipsis:
         raise Feedback("Your function returns nothing yet. Its last line should be a return statement.")
     try:
-        return np.asarray(result, dtype=float)
+        answer = np.asarray(result, dtype=float)
     except (TypeError, ValueError):
-        raise Feedback(
-            f"Your function returns {type(result).__name__!r}, which does not turn into an array of numbers."
-        ) from None
+        kind = type(result).__name__
+        raise Feedback(f"Your function returns a {kind} that does not turn into an array of numbers.") from None
+    if shape is not None:
+        require_shape(answer, shape)
+    return answer
+
+
+def require_shape(answer, shape):
+    """Say so when an answer does not have the shape that the question asks for."""
+    if answer.shape != shape:
+        raise Feedback(f"Your result has shape {answer.shape}, and the question asks for {shape}.")
 
 
 def ask_estimates(function, pairs, *settings):
     """The values and the standard errors that the learner's function gives for each pair (q, p)."""
-    estimates = [ask(function, q, p, *settings) for q, p in pairs]
-    for estimate in estimates:
-        if estimate.shape != (2,):
-            raise Feedback(f"Return a value and its standard error; your result has shape {estimate.shape}.")
-    return np.array(estimates).T
+    return np.array([ask(function, q, p, *settings, shape=(2,)) for q, p in pairs]).T
 
 
 def matches(answers, truths, atol):
@@ -61,15 +70,15 @@ def judge(answers, truths, slips, says, *, what="numbers", atol=1e-5, loose=1):
     `slips` pairs the name of each slip with the numbers that it leads to. `atol` is what chance or rounding may
     add to an answer, `loose` times that what it may add to a slip, and `what` calls the numbers by their name.
     """
-    if matches(answers, truths, atol):
+    undefined = any(np.isnan(answer).any() for answer in answers)
+    if not undefined and matches(answers, truths, atol):
         return
     for name, numbers in slips:
         if matches(answers, numbers, loose * np.asarray(atol)):
             raise Feedback(says[name])
     for answer, truth in zip(answers, truths, strict=True):
-        if answer.shape != np.shape(truth):
-            raise Feedback(f"Your result has shape {answer.shape}; it needs shape {np.shape(truth)}.")
-    if any(np.isnan(answer).any() for answer in answers):
+        require_shape(answer, np.shape(truth))
+    if undefined:
         raise Feedback(f"Your {what} contain nan. Which step divides 0 by 0, or multiplies 0 by infinity?")
     raise Feedback(
         f"Your {what} are not right, and they come from none of the slips that this check knows. "

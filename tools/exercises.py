@@ -7,6 +7,7 @@ are copied into every check before otter reads it, so that a student's file stan
 import argparse
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -67,8 +68,16 @@ def inline(source, says):
         else:
             body.append(node)
     check.body = body
-    config = source[: source.index("def test_")]
-    return config + ast.unparse(check)
+    return with_points(source[: source.index("def test_")], check.name) + ast.unparse(check)
+
+
+def with_points(config, name):
+    """Let otter say beside each check what it is about and what it is worth, whether it passes or not."""
+    points = re.search(r"points: ([\d.]+)", config)[1]
+    title = name.removeprefix("test_").replace("_", " ").capitalize()
+    worth = f"{points} {'point' if float(points) == 1 else 'points'}"
+    messages = f'success_message: "{title}: {points} of {worth}."\nfailure_message: "{title}: 0 of {worth}."\n'
+    return config.replace('""" # END', messages + '""" # END')
 
 
 def expand(path):
