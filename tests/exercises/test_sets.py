@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,7 +17,8 @@ def test_reference_solution_gets_every_point(bench):
 def test_alternative_gets_every_point(bench, alternative):
     scope = {"__name__": alternative.stem}
     exec(compile(alternative.read_text(encoding="utf-8"), alternative, "exec"), scope)
-    complaints = {check.name: message for check in bench.checks if (message := check.message(scope))}
+    with jax.enable_x64(False):  # as a learner's kernel starts
+        complaints = {check.name: message for check in bench.checks if (message := check.message(scope))}
     assert not complaints
 
 
