@@ -1,0 +1,156 @@
+"""Proofs of the first half of chapter 2: the constant, and the draws that the forward KL needs."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reverse_kl_oracles as oracle
+from scipy import integrate, stats
+from zscores import LIMIT, assert_mean
+
+from claims import proves
+from vi_lab import MeanField
+
+
+@pytest.fixture(scope="module")
+def numbers(glued):
+    return glued(oracle.CHAPTER)
+
+
+@proves("bioassay-evidence", oracle="SciPy dblquad of a joint written in NumPy", tolerance="1e-6 nats")
+def test_evidence(numbers):
+    evidence, _ = integrate.dblquad(
+        lambda beta, alpha: np.exp(oracle.bioassay(alpha, beta)), -8, 10, -15, 65, epsabs=1e-11, epsrel=1e-7
+    )
+    assert abs(numbers["ch2-log-evidence"] - np.log(evidence)) < 1e-6
+
+
+@proves(
+    "bioassay-identity",
+    oracle="trapezoid sum in NumPy of both sides, over a joint written in NumPy",
+    tolerance="1e-8 nats",
+)
+def test_identity(numbers):
+    kl = oracle.reverse_kl([1.0, 10.0], [0.7, 3.0])
+    assert abs(numbers["ch2-identity-left"] - kl) < 1e-8
+    assert abs(numbers["ch2-identity-right"] - kl) < 1e-8
+
+
+@proves(
+    "constant-leaves-gradient",
+    oracle="central differences of the KL by trapezoid sum in NumPy",
+    tolerance="1e-7 against the differences; 1e-7 between the three gradients",
+)
+def test_gradient_ignores_the_constant(numbers):
+    at = np.array([1.0, 10.0, np.log(0.7), np.log(3.0)])
+    ends = [[oracle.reverse_kl(v[:2], np.exp(v[2:])) for v in (at - h, at + h)] for h in 1e-4 * np.eye(4)]
+    np.testing.assert_allclose(numbers["ch2-gradient"], np.diff(ends)[:, 0] / 2e-4, atol=1e-7)
+    assert numbers["ch2-gradient-spread"] < 1e-7
+
+
+@proves("dropped-coefficients-shift-j", oracle="log of SciPy's binomial coefficients", tolerance="1e-9 nats")
+def test_coefficients(numbers):
+    assert abs(numbers["ch2-shift"] - oracle.COEFFICIENTS) < 1e-9
+
+
+@proves(
+    "fit-reaches-best-mean-field",
+    oracle="SciPy's BFGS on the KL by trapezoid sum in NumPy",
+    tolerance="0.01 nats above the minimum, as the page says; 1e-6 on the fit's own KL",
+)
+def test_fit_is_near_the_best(numbers):
+    kl = oracle.reverse_kl(numbers["ch2-fit-mean"], numbers["ch2-fit-std"])
+    assert abs(kl - numbers["ch2-fit-kl"]) < 1e-6
+    _, _, smallest = oracle.best(oracle.reverse_kl)
+    assert smallest - 1e-6 < kl < smallest + 0.01
+
+
+@proves(
+    "forward-fit-matches-moments",
+    oracle="SciPy's BFGS on the forward KL by trapezoid sum in NumPy, on the bioassay",
+    tolerance="1e-3 of each mean and standard deviation",
+)
+def test_forward_fit(numbers):
+    mean, std, _ = oracle.best(oracle.forward_kl)
+    np.testing.assert_allclose(mean, numbers["ch2-exact-mean"], rtol=1e-3)
+    np.testing.assert_allclose(std, numbers["ch2-exact-std"], rtol=1e-3)
+
+
+@proves(
+    "importance-sampling-serves-bioassay",
+    oracle="moments, their asymptotic variances and the limit of the ESS by trapezoid sum in NumPy",
+    tolerance="|z| < 5 for each of four moments (false-fail 2e-6); 5 percent of the ESS",
+)
+def test_prior_as_proposal(numbers):
+    ratio = oracle.MASS * np.exp(oracle.LOG_POSTERIOR - oracle.PRIOR.logpdf(oracle.POINTS))
+    offsets = oracle.POINTS - oracle.MEAN
+    mean_error = np.sqrt(ratio @ offsets**2 / 10_000)
+    std_error = np.sqrt(ratio @ (offsets**2 - oracle.STD**2) ** 2 / 10_000) / (2 * oracle.STD)
+    assert np.all(np.abs(numbers["ch2-snis-mean"] - oracle.MEAN) < LIMIT * mean_error)
+    assert np.all(np.abs(numbers["ch2-snis-std"] - oracle.STD) < LIMIT * std_error)
+    assert numbers["ch2-snis-ess"] == pytest.approx(10_000 / ratio.sum(), rel=0.05)
+
+
+@proves(
+    "ess-collapses-exponentially",
+    oracle="SciPy quadrature of E[w^2] in one coordinate, raised to the power d",
+    tolerance="1e-8 on the law; 20 percent of the simulated ESS up to 5 dimensions",
+)
+def test_ess_law(numbers):
+    r, p = stats.norm(0, 1), stats.norm(0.5, 1)
+    second, _ = integrate.quad(lambda z: p.pdf(z) ** 2 / r.pdf(z), -12, 12)
+    assert abs(second - np.exp(0.25)) < 1e-8
+    ess = np.array(numbers["ch2-ess"])
+    np.testing.assert_allclose(ess[:5], 10_000 / second ** np.arange(1, 6), rtol=0.2)
+    assert ess[-1] > 100 * 10_000 / second**50, "the measured ESS should be far too high in 50 dimensions"
+    assert numbers["ch2-need-50"] == f"{second**50:,.0f}"
+
+
+@proves(
+    "ess-collapses-exponentially",
+    oracle="closed form exp(d/4) of E[w^2]",
+    tolerance="|z| < 5 at 10^6 draws in two dimensions (false-fail 6e-7)",
+)
+def test_second_moment_of_the_weights(key):
+    target, proposal = MeanField(jnp.full(2, 0.5), jnp.zeros(2)), MeanField.standard(2)
+    z = proposal.sample(key, 1_000_000)
+    assert_mean(jnp.exp(2 * (target.log_prob(z) - proposal.log_prob(z))), np.exp(0.5), "E[w^2]")
+
+
+@proves(
+    "reverse-error-grows-as-root-d",
+    oracle="closed form: log w is normal with standard deviation sqrt(d)/2",
+    tolerance="|z| < 5 in each of 50 dimensions (false-fail 3e-5)",
+)
+def test_error_of_the_reverse_kl(numbers):
+    exact = np.sqrt(np.arange(1, 51)) / 200
+    z = (np.array(numbers["ch2-error"]) / exact - 1) * np.sqrt(2 * 10_000)
+    assert np.abs(z).max() < LIMIT
+    assert numbers["ch2-kl-50"] == 50 * 0.5**2 / 2
+
+
+@proves(
+    "importance-weights-are-blind",
+    oracle="SciPy's binomial probability that no draw crosses zero; the mixture's moments in closed form",
+    tolerance="1e-6 percent on the chance; |z| < 5 on the page's mean (false-fail 6e-7)",
+)
+def test_no_draw_sees_the_other_mode(numbers):
+    chance = stats.binom.pmf(0, 10_000, stats.norm.sf(5.0))
+    assert abs(numbers["ch2-blind-chance"] - 100 * chance) < 1e-6
+    assert numbers["ch2-blind-ess"] > 9_999
+    assert abs(numbers["ch2-blind-mean"] - 5) < LIMIT / np.sqrt(10_000), "the estimate should see one mode only"
+    assert abs(numbers["ch2-blind-std"] - 1) < LIMIT / np.sqrt(20_000)
+
+
+@proves(
+    "reverse-fit-is-no-proposal",
+    oracle="NumPy eigenvalues; the integrand of E[w^2] in NumPy along the eigenvector",
+    tolerance="1e-6 on the eigenvalue; the integrand grows without end",
+)
+def test_weights_have_no_variance(numbers):
+    std = np.array(numbers["ch2-fit-std"])
+    values, vectors = np.linalg.eigh(2 * oracle.PRIOR_PRECISION - np.diag(std**-2))
+    assert abs(numbers["ch2-tail-eigenvalue"] - values[0]) < 1e-6
+    assert values[0] < 0
+    ray = np.array([20.0, 40.0, 80.0, 160.0])[:, None] * vectors[:, 0]
+    log_normal = stats.norm(numbers["ch2-fit-mean"], std).logpdf(ray).sum(axis=1)
+    assert np.all(np.diff(2 * oracle.bioassay(*ray.T) - log_normal) > 100)
