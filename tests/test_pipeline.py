@@ -10,6 +10,7 @@ import sys
 import pytest
 from minibook import ROOT, MiniBook
 
+PRINTED = '[{"name": "stdout", "output_type": "stream", "text": "answer 41\\n"}]'
 NBVAL = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
 
 
@@ -76,10 +77,10 @@ def test_a_known_address_gives_buttons_for_the_notebook(book):
 def test_nbval_fails_on_a_changed_number_or_figure_or_a_missing_output(book, tmp_path):
     right = book.notebook()
     (tmp_path / "right.ipynb").write_text(right)
-    (tmp_path / "number.ipynb").write_text(right.replace("answer 41", "answer 40"))
-    (tmp_path / "data.ipynb").write_text(right.replace("[data] side 9", "[data] side 8"))
-    (tmp_path / "words.ipynb").write_text(right.replace("A square of side 9.", "A square of side 8."))
-    (tmp_path / "missing.ipynb").write_text(without_first_output(right))
+    (tmp_path / "number.ipynb").write_text(with_outputs(right, "answer 41", "answer 40"))
+    (tmp_path / "data.ipynb").write_text(with_outputs(right, "[data] side 9", "[data] side 8"))
+    (tmp_path / "words.ipynb").write_text(with_outputs(right, "of side 9.", "of side 8."))
+    (tmp_path / "missing.ipynb").write_text(with_outputs(right, PRINTED, "[]"))
     shutil.copy(ROOT / "notebooks/conftest.py", tmp_path)
     settings = os.environ | {"PYTHONPATH": str(book.root)}
     done = subprocess.run([*NBVAL, "."], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
@@ -99,7 +100,7 @@ def test_every_fault_of_a_page_stops_the_build_and_is_named(book):
         ("A square of side 9.\\n", ""): "a figure has no alternative text",
         ("- [x] No.", "- [ ] No."): "prediction 'mini-predict': needs exactly one choice marked [x], got 0",
         ("The answer is", "By {eq}`eq-none`, it is"): "equation not found: eq-none",
-        ("caption: A square.", "caption: A {unknown}`square`."): 'Unknown interpreted text role "unknown"',
+        (".1f`.\n", ".1f`, {unknown}`x`.\n"): 'Unknown interpreted text role "unknown"',
     }
     with book.edited(*faults):
         done = book.run("book.py")
@@ -108,7 +109,12 @@ def test_every_fault_of_a_page_stops_the_build_and_is_named(book):
         assert message in done.stdout, done.stdout
 
 
-def without_first_output(text):
+def with_outputs(text, old, new):
+    """The notebook with other outputs, and the same cells."""
     notebook = json.loads(text)
-    next(cell for cell in notebook["cells"] if cell.get("outputs"))["outputs"] = []
-    return json.dumps(notebook)
+    for cell in notebook["cells"]:
+        if cell.get("outputs"):
+            cell["outputs"] = json.loads(json.dumps(cell["outputs"]).replace(old, new))
+    changed = json.dumps(notebook)
+    assert json.loads(changed) != json.loads(text)
+    return changed

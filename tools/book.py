@@ -50,6 +50,12 @@ def failed_cells(log: str) -> list[str]:
     return found
 
 
+def crash(log: str) -> list[str]:
+    """What stopped Sphinx itself, when no page was at fault."""
+    found = None if ": WARNING: " in log else ERROR.search(log)
+    return [found[0]] if found else []
+
+
 def render(root: Path = ROOT) -> tuple[int, str]:
     """One full run of Jupyter Book, where a warning is an error: its status, and all that it said."""
     shutil.rmtree(root / "_build/html", ignore_errors=True)
@@ -69,6 +75,21 @@ def render(root: Path = ROOT) -> tuple[int, str]:
     return running.returncode, "\n".join(said)
 
 
+def build() -> list[str]:
+    """Render the pages and make the notebooks; what went wrong, in sentences, or nothing."""
+    status, said = render()
+    log = ROOT / "_build/book.log"
+    log.write_text(said, encoding="utf8")
+    if status:
+        said = said.replace(f"{ROOT}/", "")
+        return [f"the build failed; all of it is in {log}", *(failed_cells(said) or crash(said))]
+    try:
+        notebooks.build(ROOT)
+    except ValueError as error:
+        return [str(error)]
+    return [f"{page} was not built" for page in missing()]
+
+
 def main() -> int:
     key, marker = inputs.book_key(), ROOT / "_build/made-from"
     if marker.exists() and marker.read_text() == key and not missing():
@@ -76,17 +97,8 @@ def main() -> int:
         return 0
     print("book: executing the chapters and rendering (some minutes when all is new)", flush=True)
     marker.unlink(missing_ok=True)
-    status, said = render()
-    log = ROOT / "_build/book.log"
-    log.write_text(said, encoding="utf8")
-    faults = failed_cells(said.replace(f"{ROOT}/", "")) if status else [f"{page} was not built" for page in missing()]
-    if not status and not faults:
-        try:
-            notebooks.build(ROOT)
-        except ValueError as error:
-            faults = [str(error)]
-    if status or faults:
-        print("\n".join([f"book: the build failed; all of it is in {log}", *faults]), file=sys.stderr)
+    if faults := build():
+        print("\n".join(f"book: {fault}" for fault in faults), file=sys.stderr)
         return 1
     marker.write_text(key)
     print("book: _build/html/index.html is ready")

@@ -72,7 +72,10 @@ def silent(notebook: dict) -> list[str]:
 
 def execution(path: Path, root: Path = ROOT) -> dict:
     """The chapter with the outputs of its last execution."""
-    _, executed = get_cache(inputs.cache(root)).merge_match_into_notebook(jupytext.read(path))
+    try:
+        _, executed = get_cache(inputs.cache(root)).merge_match_into_notebook(jupytext.read(path))
+    except KeyError as error:
+        raise ValueError(f"{path.name}: edited while the book was being built, so build again") from error
     # myst-nb leaves this file without outputs whenever it took them from its cache.
     nbformat.write(executed, root / "_build/jupyter_execute/chapters" / f"{path.stem}.ipynb")
     return executed
