@@ -42,7 +42,7 @@ class ClaimsTable(SphinxDirective):
         stated = claims.claims()
         body = nodes.tbody("", *(row for claim in stated for row in self._rows(claim, proofs.get(claim.claim, []))))
         head = nodes.thead("", _row("Claim", "Held against", "To within", "Test"))
-        columns = [nodes.colspec(colwidth=width) for width in (25, 35, 20, 20)]
+        columns = [nodes.colspec(colwidth=width) for width in (20, 34, 26, 20)]
         group = nodes.tgroup("", *columns, head, body, cols=len(columns))
         return [nodes.table("", group, classes=["claims"])] if stated else []
 
