@@ -58,7 +58,7 @@ def slope_at_separation_six(v):
 @proves(
     "three-local-minima",
     oracle="SciPy's BFGS from 21 starts; a Hessian by differences of a slope written in NumPy",
-    tolerance="three end points at separation 6, each with a positive definite Hessian",
+    tolerance="three end points at separation 6, each with a positive definite Hessian (least eigenvalue above 0.05)",
 )
 def test_three_minima_at_separation_six():
     found = minima(6.0)
@@ -98,18 +98,18 @@ def test_light_modes(numbers):
 @proves(
     "starts-decide-the-minimum",
     oracle="the same descent in NumPy, with a slope written by hand and a trapezoid sum",
-    tolerance="two of the 377 starts",
+    tolerance="two of the 275 starts",
 )
 def test_shares_of_the_starts(numbers):
-    m, log_std = np.meshgrid(np.linspace(-6, 6, 29)[14:], np.linspace(-1, 1.75, 13))  # the right half: symmetry
+    m, log_std = np.meshgrid(np.linspace(-6, 6, 25)[12:], np.linspace(-1, 1.75, 11))  # the right half: symmetry
     ends, log_std = m.reshape(-1, 1).copy(), log_std.reshape(-1, 1).copy()
     for _ in range(1500):
         mean_slope, std_slope = oracle.bimodal_slope(ends, log_std, 6.0)
         ends, log_std = ends - 0.02 * mean_slope, log_std - 0.02 * std_slope
-    middle, centre = (ends < 1.5).sum(), 13
-    share = 100 * (2 * middle - centre) / 377
-    assert abs(numbers["ch2-share-middle"] - share) < 100 * 2 / 377
-    assert abs(numbers["ch2-share-left"] - numbers["ch2-share-right"]) < 100 * 2 / 377
+    middle, centre = (ends < 1.5).sum(), 11
+    share = 100 * (2 * middle - centre) / 275
+    assert abs(numbers["ch2-share-middle"] - share) < 100 * 2 / 275
+    assert abs(numbers["ch2-share-left"] - numbers["ch2-share-right"]) < 100 * 2 / 275
 
 
 @proves("dial-sets-the-variance", oracle="closed form tau (1 - 0.8^2)", tolerance="1e-3 relative")

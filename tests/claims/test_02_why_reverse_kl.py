@@ -22,6 +22,8 @@ def test_evidence(numbers):
         lambda beta, alpha: np.exp(oracle.bioassay(alpha, beta)), -8, 10, -15, 65, epsabs=1e-11, epsrel=1e-7
     )
     assert abs(numbers["ch2-log-evidence"] - np.log(evidence)) < 1e-6
+    assert numbers["ch2-log-evidence-text"] == f"−{-np.log(evidence):.4f}"
+    assert (numbers["ch2-evaluations"], numbers["ch2-ten-dims"]) == (f"{200**2:,}", len(str(200**10)))
 
 
 @proves(
@@ -102,6 +104,7 @@ def test_ess_law(numbers):
     ess = np.array(numbers["ch2-ess"])
     np.testing.assert_allclose(ess[:5], 10_000 / second ** np.arange(1, 6), rtol=0.2)
     assert ess[-1] > 100 * 10_000 / second**50, "the measured ESS should be far too high in 50 dimensions"
+    assert (numbers["ch2-ess-16"], numbers["ch2-ess-50"]) == (ess[15], ess[49])
     assert numbers["ch2-need-50"] == f"{second**50:,.0f}"
 
 
@@ -125,6 +128,7 @@ def test_error_of_the_reverse_kl(numbers):
     exact = np.sqrt(np.arange(1, 51)) / 200
     z = (np.array(numbers["ch2-error"]) / exact - 1) * np.sqrt(2 * 10_000)
     assert np.abs(z).max() < LIMIT
+    assert numbers["ch2-error-50"] == numbers["ch2-error"][49]
     assert numbers["ch2-kl-50"] == 50 * 0.5**2 / 2
 
 
@@ -151,6 +155,7 @@ def test_weights_have_no_variance(numbers):
     values, vectors = np.linalg.eigh(2 * oracle.PRIOR_PRECISION - np.diag(std**-2))
     assert abs(numbers["ch2-tail-eigenvalue"] - values[0]) < 1e-6
     assert values[0] < 0
+    assert numbers["ch2-tail-eigenvalue-text"] == f"−{-values[0]:.2f}"
     ray = np.array([20.0, 40.0, 80.0, 160.0])[:, None] * vectors[:, 0]
     log_normal = stats.norm(numbers["ch2-fit-mean"], std).logpdf(ray).sum(axis=1)
     assert np.all(np.diff(2 * oracle.bioassay(*ray.T) - log_normal) > 100)
