@@ -180,9 +180,15 @@ def test_pieces_of_one_stream_are_one_output():
     assert cell["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "ab\n"}]
 
 
-def test_a_cell_that_is_dropped_may_only_glue():
-    with pytest.raises(ValueError, match="may only glue, got 'x = 1'"):
-        convert(code_cell("x = 1", tags=["remove-cell"]))
+@pytest.mark.parametrize("source", ["x = 1", "for x in y:\n    glue('a', x)\n    z = x"])
+def test_a_cell_that_is_dropped_may_only_glue(source):
+    with pytest.raises(ValueError, match="may only glue, got"):
+        convert(TITLE, code_cell(source, tags=["remove-cell"]))
+
+
+def test_a_cell_that_only_glues_is_dropped():
+    source = "from myst_nb import glue\nfor x in y:\n    glue('a', x)"
+    assert not any(cell["cell_type"] == "code" for cell in convert(TITLE, code_cell(source, tags=["remove-cell"])))
 
 
 @pytest.mark.parametrize(

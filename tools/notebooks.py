@@ -168,13 +168,19 @@ def _glued(cells: list[dict], source: Path) -> dict[str, str]:
     found = {}
     for cell in filter(_is_glue, cells):
         for statement in ast.parse(_text(cell["source"])).body:
-            if not ast.unparse(statement).startswith(("glue(", "from myst_nb import glue")):
+            if not _only_glues(statement):
                 raise ValueError(f"{source.name}: a remove-cell may only glue, got {ast.unparse(statement)!r}")
         for output in cell["outputs"]:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
             if name:
                 found[name] = _text(output["data"][GLUE])
     return found
+
+
+def _only_glues(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.For):
+        return all(map(_only_glues, statement.body))
+    return ast.unparse(statement).startswith(("glue(", "from myst_nb import glue"))
 
 
 def _shows(source) -> bool:
