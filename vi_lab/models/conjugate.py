@@ -52,22 +52,33 @@ def _linear(x: Array, y: Array, noise_std: Array, prior_mean: Array, prior_std: 
     """
     check.check_positive("noise_std", noise_std)
     check.check_positive("prior_std", prior_std)
-    identity = jnp.eye(x.shape[1], dtype=x.dtype)
-    precision = jnp.linalg.cholesky(x.T @ x / noise_std**2 + identity / prior_std**2)
-    cov = cho_solve((precision, True), identity)
-    mean = cov @ (x.T @ y / noise_std**2 + prior_mean / prior_std**2)
+    mean, cov = _posterior(x, y, noise_std, prior_mean, prior_std)
     if family is MeanField:
         posterior = MeanField.from_std(mean, jnp.sqrt(jnp.diag(cov)))
     else:
-        posterior = FullRank.from_cov(mean, (cov + cov.T) / 2)
+        posterior = FullRank.from_cov(mean, cov)
     model = posterior_model(
         MeanField.from_std(prior_mean, jnp.full_like(prior_mean, prior_std)),
         Partial(_log_likelihood, x, y, noise_std),
         posterior=posterior,
         simulate=Partial(_simulate, x, noise_std),
     )
-    log_evidence = model.log_joint(mean) - posterior.log_prob(mean)
-    return dataclasses.replace(model, log_evidence=log_evidence)
+    return dataclasses.replace(model, log_evidence=_log_evidence(model.log_joint, posterior))
+
+
+@jax.jit  # one compiled call for each shape, where a dozen small ones would take longer to compile than to run
+def _posterior(
+    x: Array, y: Array, noise_std: Array, prior_mean: Array, prior_std: Array
+) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
+    identity = jnp.eye(x.shape[1], dtype=x.dtype)
+    precision = jnp.linalg.cholesky(x.T @ x / noise_std**2 + identity / prior_std**2)
+    cov = cho_solve((precision, True), identity)
+    return cov @ (x.T @ y / noise_std**2 + prior_mean / prior_std**2), (cov + cov.T) / 2
+
+
+@jax.jit
+def _log_evidence(log_joint: Partial, posterior: MeanField | FullRank) -> Float[Array, ""]:
+    return log_joint(posterior.mean) - posterior.log_prob(posterior.mean)
 
 
 def _log_likelihood(x: Array, y: Array, noise_std: Array, z: Float[Array, " dim"]) -> Float[Array, ""]:
