@@ -180,10 +180,11 @@ def test_pieces_of_one_stream_are_one_output():
     assert cell["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "ab\n"}]
 
 
-@pytest.mark.parametrize("source", ["x = 1", "for x in y:\n    glue('a', x)\n    z = x"])
-def test_a_cell_that_is_dropped_may_only_glue(source):
-    with pytest.raises(ValueError, match="may only glue, got"):
-        convert(TITLE, code_cell(source, tags=["remove-cell"]))
+def test_a_cell_that_stays_may_not_need_one_that_is_dropped():
+    gluing = code_cell("from myst_nb import glue\nslope = 2\nglue('a', slope)", tags=["remove-cell"])
+    assert convert(TITLE, gluing, code_cell("slope = 1\nf(slope)"))
+    with pytest.raises(ValueError, match=r"cells use \['slope'\], which only a remove-cell defines"):
+        convert(TITLE, gluing, code_cell("f(slope)"))
 
 
 def test_a_cell_that_only_glues_is_dropped():

@@ -83,11 +83,7 @@ def build() -> list[str]:
     if status:
         said = said.replace(f"{ROOT}/", "")
         return [f"the build failed; all of it is in {log}", *(failed_cells(said) or crash(said))]
-    try:
-        notebooks.build(ROOT)
-    except ValueError as error:
-        return [str(error)]
-    return [f"{page} was not built" for page in missing()]
+    return [f"{page} was not built" for page in missing()] or notebooks.build(ROOT)
 
 
 def main() -> int:

@@ -4,7 +4,6 @@ The book's build leaves every chapter executed; here it becomes a small notebook
 same to the byte each time: text outputs stay (nbval compares them), pictures, ids and timings go.
 """
 
-import ast
 import difflib
 import json
 import sys
@@ -14,6 +13,7 @@ import jupytext
 import nbformat
 from jupyter_cache import get_cache
 
+import cells
 import citations
 import inputs
 import macros
@@ -36,25 +36,26 @@ def convert(executed: dict, source: Path, root: Path = ROOT, references: dict | 
     """The learner's notebook of one executed chapter."""
     chapter = myst.Chapter(
         source,
-        glued=_glued(executed["cells"], source),
+        glued=_glued(executed["cells"]),
         references=references or {},
         bibliography=citations.load(root / "references.bib"),
         macros=macros.load(root / "_config.yml"),
     )
-    cells = []
+    _check_dropped(executed["cells"], source)
+    made = []
     for cell in executed["cells"]:
         if cell["cell_type"] == "markdown":
-            cells.append(_markdown(myst.to_markdown(_text(cell["source"]), chapter)))
+            made.append(_markdown(myst.to_markdown(_text(cell["source"]), chapter)))
         elif not _is_glue(cell):
-            cells += _code(cell, chapter)
-    cells = [cell for cell in cells if cell["source"]]
-    cells.insert(1, _markdown(NOTICE.format(source=f"chapters/{source.name}")))
-    for count, cell in enumerate((cell for cell in cells if cell["cell_type"] == "code"), start=1):
+            made += _code(cell, chapter)
+    made = [cell for cell in made if cell["source"]]
+    made.insert(1, _markdown(NOTICE.format(source=f"chapters/{source.name}")))
+    for count, cell in enumerate((cell for cell in made if cell["cell_type"] == "code"), start=1):
         cell["execution_count"] = count
         for output in cell["outputs"]:
             if output["output_type"] == "execute_result":
                 output["execution_count"] = count
-    return {"cells": cells, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 4}
+    return {"cells": made, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 4}
 
 
 def dumps(notebook: dict) -> str:
@@ -66,8 +67,8 @@ def dumps(notebook: dict) -> str:
 
 def silent(notebook: dict) -> list[str]:
     """The first lines of cells that should show something and do not."""
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    return [_text(cell["source"]).splitlines()[0] for cell in cells if _shows(cell["source"]) and not cell["outputs"]]
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not cell["outputs"]]
+    return [text.splitlines()[0] for text in (_text(cell["source"]) for cell in code) if cells.shows(text)]
 
 
 def execution(path: Path, root: Path = ROOT) -> dict:
@@ -81,19 +82,22 @@ def execution(path: Path, root: Path = ROOT) -> dict:
     return executed
 
 
-def build(root: Path = ROOT) -> list[Path]:
-    """Write the notebook of every executed chapter beside the pages of the book."""
+def build(root: Path = ROOT) -> list[str]:
+    """Write every chapter's notebook beside the pages of the book; what went wrong, a sentence a chapter."""
     references = json.loads((root / "_build/references.json").read_text(encoding="utf8"))
-    made = []
+    out = root / "_build/html/notebooks"
+    out.mkdir(exist_ok=True)
+    faults = []
     for path in sorted((root / "chapters").glob("[0-9]*.md")):
-        notebook = convert(execution(path, root), path, root, references)
+        try:
+            notebook = convert(execution(path, root), path, root, references)
+        except ValueError as error:
+            faults.append(str(error))
+            continue
         if quiet := silent(notebook):
-            raise ValueError(f"{path.name}: these cells should show an output and do not: {quiet}")
-        out = root / "_build/html/notebooks" / f"{path.stem}.ipynb"
-        out.parent.mkdir(exist_ok=True)
-        out.write_text(dumps(notebook), encoding="utf8")
-        made.append(out)
-    return made
+            faults.append(f"{path.name}: these cells should show an output and do not: {quiet}")
+        (out / f"{path.stem}.ipynb").write_text(dumps(notebook), encoding="utf8")
+    return faults
 
 
 def differences(built: Path, kept: Path) -> list[str]:
@@ -163,35 +167,19 @@ def _is_glue(cell: dict) -> bool:
     return "remove-cell" in cell["metadata"].get("tags", [])
 
 
-def _glued(cells: list[dict], source: Path) -> dict[str, str]:
-    """Every glued value. The cells are dropped, so they may hold nothing that a later cell needs."""
-    found = {}
-    for cell in filter(_is_glue, cells):
-        for statement in ast.parse(_text(cell["source"])).body:
-            if not _only_glues(statement):
-                raise ValueError(f"{source.name}: a remove-cell may only glue, got {ast.unparse(statement)!r}")
-        for output in cell["outputs"]:
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name:
-                found[name] = _text(output["data"][GLUE])
-    return found
+def _glued(executed: list[dict]) -> dict[str, str]:
+    """Every glued value, as the text that Python prints for it."""
+    outputs = [output for cell in executed if _is_glue(cell) for output in cell["outputs"]]
+    named = {output.get("metadata", {}).get("scrapbook", {}).get("name"): output for output in outputs}
+    return {name: _text(output["data"][GLUE]) for name, output in named.items() if name}
 
 
-def _only_glues(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.For):
-        return all(map(_only_glues, statement.body))
-    return ast.unparse(statement).startswith(("glue(", "from myst_nb import glue"))
-
-
-def _shows(source) -> bool:
-    """Whether a cell prints, draws, or ends in a value."""
-    lines = [line for line in _text(source).splitlines() if not line.startswith(("%", "!"))]
-    body = ast.parse("\n".join(lines)).body
-    ran = [node for node in body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    calls = (node for step in ran for node in ast.walk(step) if isinstance(node, ast.Call))
-    if any(ast.unparse(call.func) in ("print", "display", "plots.show") for call in calls):
-        return True
-    return bool(body) and isinstance(body[-1], ast.Expr) and not isinstance(body[-1].value, ast.Call)
+def _check_dropped(executed: list[dict], source: Path) -> None:
+    """Cells that glue are dropped, so a cell that stays must not need them."""
+    code = [cell for cell in executed if cell["cell_type"] == "code"]
+    dropped, kept = ([_text(cell["source"]) for cell in code if _is_glue(cell) == which] for which in (True, False))
+    if names := cells.lost(dropped, kept):
+        raise ValueError(f"{source.name}: cells use {sorted(names)}, which only a remove-cell defines")
 
 
 def main(verb: str) -> int:
