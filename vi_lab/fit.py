@@ -20,6 +20,7 @@ from vi_lab.gradients import reparameterized
 Q = TypeVar("Q", bound=Family)
 BLOCK = 250  # steps between two looks at the state: a failed run wastes at most so many
 FINAL_DRAWS = 4096  # for the ELBO that is reported
+SETTLED = 0.1  # nats: a run has converged when its last quarter is shown to have moved it by less
 
 
 class Fit(NamedTuple, Generic[Q]):
@@ -29,7 +30,7 @@ class Fit(NamedTuple, Generic[Q]):
         q: the fitted distribution; after a failure, the last whose ELBO and gradient were finite.
         elbo: its ELBO by fresh draws, in nats, with standard error.
         trace: the noisy ELBO of each step that was taken, in nats.
-        converged: whether the last half of the trace had stopped rising.
+        converged: whether the trace shows that the ELBO moved by less than 0.1 nats in its last quarter.
         reason: why it stopped, in words.
     """
 
@@ -143,8 +144,15 @@ def _judge(trace: np.ndarray) -> tuple[bool, str]:
     third, fourth = np.split(trace[-2 * (len(trace) // 4) :], 2)  # quarters of the run
     rise = fourth.mean() - third.mean()
     std_error = np.sqrt(third.var(ddof=1) / len(third) + fourth.var(ddof=1) / len(fourth))
-    seen = f"the ELBO rose by {rise:.3g} nats (standard error {std_error:.2g}) from the third quarter to the fourth"
-    return bool(abs(rise) < 0.01 + 3 * std_error), f"took all {len(trace)} steps; {seen}"
+    seen = f"from the third quarter to the fourth the ELBO rose by {rise:.3g} nats (standard error {std_error:.2g})"
+    converged = bool(abs(rise) + 3 * std_error < SETTLED)
+    if converged:
+        verdict = "it has settled"
+    elif abs(rise) > 3 * std_error:
+        verdict = "take more steps, or larger ones" if rise > 0 else "lower the step size"
+    else:
+        verdict = f"noise could hide a change of {SETTLED} nats, so take more draws or more steps"
+    return converged, f"took all {len(trace)} steps; {seen}: {verdict}"
 
 
 def _failure(step: int, value: float) -> str:
