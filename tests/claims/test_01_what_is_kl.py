@@ -71,7 +71,7 @@ def test_nonnegative():
 )
 def test_float_zero(page):
     p_std = np.float32(3)
-    q_std = p_std * (1 + np.linspace(0, 5e-4, 1001, dtype=np.float32)[1:])
+    q_std = p_std * np.linspace(1, 1 + 5e-4, 1001, dtype=np.float32)[1:]
     u = np.log(q_std.astype(float) / 3)
     series = u**2 + 2 * u**3 / 3
     assert series.min() > 0
