@@ -88,6 +88,7 @@ def test_the_books_macros_are_the_ones_expanded():
         ("by {cite:t}`two`", "by [Kullback and Leibler (1951)](https://doi.org/10.1/x)"),
         ("so {cite:p}`one,many`", "so (Amari, 1985; Gelman et al., 2013)"),
         ("A sentence.{claim}`a-claim`", "A sentence."),
+        ("A claim {claim}`a-claim`, and more.", "A claim, and more."),
         (r"`\KL{q}{p}` stays, $\KL{q}{p}$ goes", r"`\KL{q}{p}` stays, $\operatorname{KL}(q \parallel p)$ goes"),
     ],
 )

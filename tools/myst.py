@@ -66,7 +66,8 @@ def inline(text: str, chapter: Chapter) -> str:
     """Rewrite roles, macros and links to pages, leaving code spans alone."""
     out, at = [], 0
     for span in SPAN.finditer(text):
-        out.append(_prose(text[at : span.start()], chapter))
+        before = text[at : span.start()]
+        out.append(_prose(before.rstrip() if span["role"] == "claim" else before, chapter))
         out.append(_role(span["role"], span["body"], chapter) if span["role"] else span.group())
         at = span.end()
     return "".join([*out, _prose(text[at:], chapter)])

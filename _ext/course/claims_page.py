@@ -22,6 +22,7 @@ class ClaimRole(SphinxRole):
 def visit_mark(self, node):
     name = escape(node["claim"], quote=True)
     page = self.builder.get_relative_uri(self.builder.current_docname, PAGE)
+    self.body[-1] = self.body[-1].rstrip()  # the mark stays with its sentence when lines break
     label = f"How this claim is proved: {name}"
     self.body.append(
         f'<sup class="claim" id="claimed-{name}">'
