@@ -117,6 +117,13 @@ def test_jit_vmap_and_both_dtypes(q, key, dtype):
     np.testing.assert_allclose(values, peer(q).log_prob(z), rtol=2e-4)
 
 
+def test_constant_parameters_are_checked_under_jit_as_well():
+    """Inside a trace, checks on arrays that are known must still run on numbers and not on tracers."""
+    np.testing.assert_allclose(jax.jit(lambda z: MeanField([0.0], [0.0]).log_prob(z))(jnp.zeros(1)), -0.918938533)
+    value = jax.jit(lambda z: FullRank.from_cov([0.0], [[1.0]]).log_prob(z))(jnp.zeros(1))
+    np.testing.assert_allclose(value, -0.918938533)
+
+
 def test_integers_and_lists_become_floats():
     q = MeanField([0, 1], [0, 0])
     assert q.mean.dtype == jnp.asarray(0.0).dtype
