@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import integrate
 
-CHAPTER = "01-what-is-kl"
 # The terms as the page defines them: functions of log r that JAX can differentiate.
 TERMS = {"k1": lambda log_r: -log_r, "k2": lambda log_r: log_r**2 / 2, "k3": lambda log_r: jnp.expm1(log_r) - log_r}
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"

@@ -7,7 +7,6 @@ from scipy.optimize import minimize
 from scipy.special import comb, expit, log_expit, logsumexp
 from scipy.stats import multivariate_normal
 
-CHAPTER = "02-why-reverse-kl"
 DOSE = np.array([-0.86, -0.30, -0.05, 0.73])
 ANIMALS, DEATHS = 5, np.array([0, 1, 3, 5])
 COEFFICIENTS = np.log(comb(ANIMALS, DEATHS)).sum()

@@ -136,6 +136,7 @@ def test_a_prediction_reads_as_question_and_folded_answers(chapter):
         "{unknown}`x`",
         "```{unknown}\nx\n```",
         "```{math}\nnever closed",
+        "```{note} a `title`\nx\n```",
         "{eq}`eq-none`",
         "{glue:text}`ch1-none`",
         "{cite:t}`none`",

@@ -7,10 +7,11 @@ import pytest
 from minibook import ROOT
 
 import book
+import choices
 import env
 import inputs
 import repository
-from course import figures, predictions
+from course import figures
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 9, 1), (3, 10, 13)])
@@ -119,7 +120,7 @@ def test_only_hosts_that_can_open_a_notebook_get_a_button():
 )
 def test_a_prediction_that_cannot_be_answered_is_an_error(lines, fault):
     with pytest.raises(ValueError, match=fault):
-        predictions.check(predictions.choices(lines))
+        choices.read(lines)
 
 
 def test_alternative_text_is_what_stands_before_the_data():

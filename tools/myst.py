@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import choices
 import citations
 import include
 import macros
@@ -14,7 +15,6 @@ import macros
 FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,}|~{3,})\s*(?:\{(?P<name>[\w:-]+)\})?\s*(?P<argument>.*)$")
 LABEL = re.compile(r"^\([\w:-]+\)=\s*$")
 OPTION = re.compile(r"^:(?P<name>[\w-]+):\s*(?P<value>.*)$")
-CHOICE = re.compile(r"^[-*] \[(?P<mark>[ xX])\] (?P<text>.+)$")
 SPAN = re.compile(r"(?:\{(?P<role>[\w:-]+)\})?(?P<ticks>`+)(?P<body>.+?)(?P=ticks)", re.S)
 TITLED = re.compile(r"^(?P<title>.+?)\s*<(?P<target>[^<>]+)>$", re.S)
 PAGE_LINK = re.compile(r"\]\((?!\w+:)(?P<page>\d[\w-]*)\.md(?:#[\w-]+)?\)")
@@ -53,6 +53,9 @@ def to_markdown(text: str, chapter: Chapter) -> str:
                 plain.append(lines[at])
             at += 1
             continue
+        if opened["fence"][0] == "`" in opened["argument"]:
+            # CommonMark then sees no fence here, and the closing one swallows what follows.
+            raise ValueError(f"{chapter.path.name}: backticks in {lines[at]!r}: open the block with colons instead")
         end = _closing(lines, at, opened["fence"], chapter)
         flush()
         body = lines[at + 1 : end]
@@ -163,15 +166,9 @@ def _box(title: str, body: list[str], options: dict[str, str], chapter: Chapter)
 
 
 def _prediction(question: str, body: list[str], chapter: Chapter) -> str:
-    answers: list[tuple[str, str, list[str]]] = []
-    for line in body:
-        if found := CHOICE.match(line):
-            answers.append((found["text"], "Not quite." if found["mark"] == " " else "Yes.", []))
-        elif answers:
-            answers[-1][2].append(line.strip())
     shown = [
-        _details(inline(text, chapter), f"**{verdict}** {to_markdown(chr(10).join(reason), chapter)}")
-        for text, verdict, reason in answers
+        _details(inline(one.text, chapter), f"**{one.verdict}** {to_markdown(chr(10).join(one.reason), chapter)}")
+        for one in choices.read(body)
     ]
     return f"\n**Predict.** {inline(question, chapter)}\n{''.join(shown)}"
 

@@ -3,7 +3,6 @@
 Each choice is a native disclosure; opening it shows whether it holds and why one would think so.
 """
 
-import re
 from html import escape
 
 from docutils import nodes
@@ -11,33 +10,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-CHOICE = re.compile(r"^[-*] \[(?P<mark>[ xX])\] (?P<text>.+)$")
-
-
-def choices(lines):
-    """Split the body into (holds, choice, reason lines, line number of the choice)."""
-    found = []
-    for number, line in enumerate(lines):
-        match = CHOICE.match(line)
-        if match:
-            found.append((match["mark"] != " ", match["text"].strip(), [], number))
-        elif found:
-            found[-1][2].append(line.strip())
-        elif line.strip():
-            raise ValueError(f"expected a choice '- [ ] ...', got {line!r}")
-    return found
-
-
-def check(found):
-    """One sentence for each thing that makes a prediction unanswerable."""
-    if len(found) < 2:
-        raise ValueError(f"needs at least two choices, got {len(found)}")
-    right = sum(holds for holds, *_ in found)
-    if right != 1:
-        raise ValueError(f"needs exactly one choice marked [x], got {right}")
-    for _, text, reason, _ in found:
-        if not any(reason):
-            raise ValueError(f"the choice {text!r} has no reason under it")
+import choices
 
 
 class prediction(nodes.General, nodes.Element):
@@ -58,28 +31,27 @@ class Prediction(SphinxDirective):
         if "name" not in self.options:
             raise self.error("prediction: needs a :name:")
         try:
-            found = choices(self.content)
-            check(found)
+            found = choices.read(self.content)
         except ValueError as error:
             raise self.error(f"prediction {self.options['name']!r}: {error}") from error
         name = nodes.make_id(self.options["name"])
         asked = self._inline(self.arguments[0])
         title = nodes.paragraph("", "", *asked, classes=["prediction-question"], ids=[f"{name}-question"])
         node = prediction("", title, ids=[name])
-        for holds, text, reason, number in found:
-            node += self._choice(name, holds, text, reason, self.content_offset + number)
+        for one in found:
+            node += self._choice(name, one)
         return [node]
 
     def _inline(self, text):
         return self.state.inline_text(text, self.lineno)[0]
 
-    def _choice(self, group, holds, text, reason, line):
+    def _choice(self, group, one):
         body = nodes.container(classes=["prediction-reason"])
-        self.state.nested_parse(StringList(reason), line + 1, body)
-        verdict = nodes.strong("", "Yes." if holds else "Not quite.", classes=["prediction-verdict"])
+        self.state.nested_parse(StringList(one.reason), self.content_offset + one.line + 1, body)
+        verdict = nodes.strong("", one.verdict, classes=["prediction-verdict"])
         body.next_node(nodes.paragraph)[:0] = [verdict, nodes.Text(" ")]
-        summary = nodes.inline("", "", *self._inline(text), classes=["prediction-choice"])
-        return choice("", summary, body, group=group, holds=holds)
+        summary = nodes.inline("", "", *self._inline(one.text), classes=["prediction-choice"])
+        return choice("", summary, body, group=group, holds=one.holds)
 
 
 def visit_prediction(self, node):

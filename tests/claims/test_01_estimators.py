@@ -3,17 +3,12 @@
 import jax
 import numpy as np
 import pytest
-from kl_oracles import CHAPTER, TERMS
+from kl_oracles import TERMS
 from scipy import integrate, stats
 from zscores import LIMIT, assert_mean, assert_variance
 
 from claims import proves
 from vi_lab import MeanField, kl_monte_carlo
-
-
-@pytest.fixture
-def page(glued):
-    return glued(CHAPTER)
 
 
 def moment(name, m, power=1):

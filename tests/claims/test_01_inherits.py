@@ -4,15 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from kl_oracles import CHAPTER, VOWEL, P, Q
+from kl_oracles import VOWEL, P, Q
 from scipy import integrate, special, stats
 
 from claims import proves
-
-
-@pytest.fixture
-def page(glued):
-    return glued(CHAPTER)
 
 
 def gaussian_kl(mean_q, cov_q, mean_p, cov_p):

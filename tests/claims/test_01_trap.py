@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from kl_oracles import CHAPTER, TERMS, integral
+from kl_oracles import TERMS, integral
 from scipy import stats
 from scipy.optimize import approx_fprime, minimize
 from scipy.special import logsumexp
@@ -14,11 +14,6 @@ from vi_lab import MeanField, models
 
 EXACT = {"k1": (1.0, 1.25), "k3": (1 / 2.25, 1 - 2 / 2.25)}  # slopes at N(1, 1.5): of KL(q || p), of KL(p || q)
 Z = np.linspace(-40, 40, 40001)
-
-
-@pytest.fixture
-def page(glued):
-    return glued(CHAPTER)
 
 
 def draw_slopes(key, q, p, name, moving, num_samples=200_000):

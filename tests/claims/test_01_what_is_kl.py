@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
-from kl_oracles import ALPHABET, CHAPTER, ENGLISH, FRENCH, P, Q, integral
+from kl_oracles import ALPHABET, ENGLISH, FRENCH, P, Q, integral
 from scipy import integrate, special, stats
 from zscores import LIMIT
 
 from claims import proves
 from vi_lab import MeanField, kl
-
-
-@pytest.fixture
-def page(glued):
-    return glued(CHAPTER)
 
 
 @proves(

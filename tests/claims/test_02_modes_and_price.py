@@ -10,11 +10,6 @@ from zscores import LIMIT
 from claims import proves
 
 
-@pytest.fixture(scope="module")
-def numbers(glued):
-    return glued(oracle.CHAPTER)
-
-
 def minima(separation, weight=0.5):
     """The distinct end points (mean, std, KL) of SciPy's BFGS from a lattice of starts."""
     found = []
@@ -30,10 +25,10 @@ def minima(separation, weight=0.5):
     oracle="SciPy's BFGS from 21 starts on the KL by trapezoid sum in NumPy",
     tolerance="one end point; mean, std and KL to 5e-3",
 )
-def test_one_minimum_at_separation_four(numbers):
+def test_one_minimum_at_separation_four(page):
     [only] = minima(4.0)
-    np.testing.assert_allclose(numbers["ch2-middle-4"], only, atol=5e-3)
-    np.testing.assert_allclose(numbers["ch2-mode-4"], only, atol=5e-3)
+    np.testing.assert_allclose(page["ch2-middle-4"], only, atol=5e-3)
+    np.testing.assert_allclose(page["ch2-mode-4"], only, atol=5e-3)
 
 
 @proves(
@@ -41,14 +36,14 @@ def test_one_minimum_at_separation_four(numbers):
     oracle="SciPy's BFGS on the KL by trapezoid sum in NumPy",
     tolerance="mean, std and KL to 1e-3; the order of the minima reverses between separations 5 and 6",
 )
-def test_order_of_the_minima(numbers):
+def test_order_of_the_minima(page):
     for separation in (5, 6):
         for name, start in (("middle", (0.0, 1.0)), ("mode", (separation / 2, 0.0))):
             exact = oracle.bimodal_minimum(start, separation)
-            np.testing.assert_allclose(numbers[f"ch2-{name}-{separation}"], exact, atol=1e-3)
-            assert numbers[f"ch2-{name}-{separation}-kl"] == numbers[f"ch2-{name}-{separation}"][2]
-    assert numbers["ch2-middle-5-kl"] < numbers["ch2-mode-5-kl"] < numbers["ch2-middle-6-kl"]
-    assert numbers["ch2-mode-6-kl"] < numbers["ch2-middle-6-kl"]
+            np.testing.assert_allclose(page[f"ch2-{name}-{separation}"], exact, atol=1e-3)
+            assert page[f"ch2-{name}-{separation}-kl"] == page[f"ch2-{name}-{separation}"][2]
+    assert page["ch2-middle-5-kl"] < page["ch2-mode-5-kl"] < page["ch2-middle-6-kl"]
+    assert page["ch2-mode-6-kl"] < page["ch2-middle-6-kl"]
 
 
 def slope_at_separation_six(v):
@@ -69,7 +64,7 @@ def test_three_minima_at_separation_six():
 
 
 @proves("a-mode-costs-minus-log-weight", oracle="SciPy quad of the definition of the KL", tolerance="1e-5 nats")
-def test_cost_of_a_mode(numbers):
+def test_cost_of_a_mode(page):
     narrow, wide = stats.norm(-6.0, 0.5), stats.norm(12.0, 3.0)
 
     def density(z, q):
@@ -78,7 +73,7 @@ def test_cost_of_a_mode(numbers):
 
     for name, q, weight in (("narrow", narrow, 0.3), ("wide", wide, 0.7)):
         kl, _ = integrate.quad(density, q.ppf(1e-15), q.isf(1e-15), args=(q,), points=[q.mean()], limit=200)
-        assert abs(numbers[f"ch2-{name}-kl"] - kl) < 1e-5
+        assert abs(page[f"ch2-{name}-kl"] - kl) < 1e-5
         assert abs(kl + np.log(weight)) < 2e-3, "well separated, a component costs minus the log of its weight"
 
 
@@ -87,12 +82,12 @@ def test_cost_of_a_mode(numbers):
     oracle="SciPy's BFGS from the same starts on the KL by trapezoid sum in NumPy",
     tolerance="mean, std and KL to 1e-3; KL within 0.03 nats of minus the log weight",
 )
-def test_light_modes(numbers):
-    for weight, row in zip((0.1, 0.2, 1 / 3), numbers["ch2-light"], strict=True):
+def test_light_modes(page):
+    for weight, row in zip((0.1, 0.2, 1 / 3), page["ch2-light"], strict=True):
         np.testing.assert_allclose(row, oracle.bimodal_minimum((-3.0, 0.0), 6.0, weight), atol=1e-3)
         assert abs(row[2] + np.log(weight)) < 0.03
         assert row[0] < -2.5
-    assert numbers["ch2-minus-log-tenth"] == pytest.approx(-np.log(0.1))
+    assert page["ch2-minus-log-tenth"] == pytest.approx(-np.log(0.1))
 
 
 @proves(
@@ -100,7 +95,7 @@ def test_light_modes(numbers):
     oracle="the same descent in NumPy, with a slope written by hand and a trapezoid sum",
     tolerance="two of the 275 starts",
 )
-def test_shares_of_the_starts(numbers):
+def test_shares_of_the_starts(page):
     m, log_std = np.meshgrid(np.linspace(-6, 6, 25)[12:], np.linspace(-1, 1.75, 11))  # the right half: symmetry
     ends, log_std = m.reshape(-1, 1).copy(), log_std.reshape(-1, 1).copy()
     for _ in range(1500):
@@ -108,16 +103,16 @@ def test_shares_of_the_starts(numbers):
         ends, log_std = ends - 0.02 * mean_slope, log_std - 0.02 * std_slope
     middle, centre = (ends < 1.5).sum(), 11
     share = 100 * (2 * middle - centre) / 275
-    assert abs(numbers["ch2-share-middle"] - share) < 100 * 2 / 275
-    assert abs(numbers["ch2-share-left"] - numbers["ch2-share-right"]) < 100 * 2 / 275
+    assert abs(page["ch2-share-middle"] - share) < 100 * 2 / 275
+    assert abs(page["ch2-share-left"] - page["ch2-share-right"]) < 100 * 2 / 275
 
 
 @proves("dial-sets-the-variance", oracle="closed form tau (1 - 0.8^2)", tolerance="1e-3 relative")
-def test_dial(numbers):
-    for tau, variance, mean in numbers["ch2-dial"][1:]:
+def test_dial(page):
+    for tau, variance, mean in page["ch2-dial"][1:]:
         assert variance == pytest.approx(tau * (1 - 0.8**2), rel=1e-3)
         assert mean == pytest.approx(1.0, abs=1e-6)
-    assert numbers["ch2-dial-match"] == pytest.approx(1 / (1 - 0.8**2))
+    assert page["ch2-dial-match"] == pytest.approx(1 / (1 - 0.8**2))
 
 
 @proves(
@@ -125,12 +120,12 @@ def test_dial(numbers):
     oracle="the recursion of gradient descent on the closed-form loss s^2 Lambda / 2, in NumPy",
     tolerance="1e-6 relative; each further step lowers the variance",
 )
-def test_no_entropy(numbers):
+def test_no_entropy(page):
     log_std, trace = 0.0, []
     for _ in range(700):
         log_std -= 0.2 * np.exp(2 * log_std) / (1 - 0.8**2)
         trace.append(np.exp(2 * log_std))
-    assert numbers["ch2-tau-zero-variance"] == pytest.approx(trace[599], rel=1e-6)
+    assert page["ch2-tau-zero-variance"] == pytest.approx(trace[599], rel=1e-6)
     assert np.all(np.diff(trace) < 0)
 
 
@@ -139,10 +134,10 @@ def test_no_entropy(numbers):
     oracle="SciPy's minimizers on the loss by Gauss-Hermite sums, and on the joint itself for the MAP",
     tolerance="2e-3 of each mean and std; at tau = 0.03 std / sqrt(tau) within 2 percent of the curvature's",
 )
-def test_cooling(numbers):
+def test_cooling(page):
     peak = minimize(lambda z: -oracle.bioassay(*z), [1.0, 8.0], method="Nelder-Mead", options={"xatol": 1e-8}).x
-    np.testing.assert_allclose(numbers["ch2-map"], peak, rtol=2e-3)
-    rows = np.array(numbers["ch2-cooling"])
+    np.testing.assert_allclose(page["ch2-map"], peak, rtol=2e-3)
+    rows = np.array(page["ch2-cooling"])
     for tau, *row in rows:
         mean, std, _ = oracle.best(oracle.tempered(tau), start_std=np.sqrt(tau) * np.array([0.7, 3.0]))
         np.testing.assert_allclose(row, [*mean, *std], rtol=2e-3)
@@ -155,11 +150,11 @@ def test_cooling(numbers):
     oracle="SciPy's optimum of J, the curvature in closed form, Gauss-Hermite sums",
     tolerance="1e-4",
 )
-def test_curvature(numbers):
+def test_curvature(page):
     mean, std, _ = oracle.best(oracle.tempered(1.0))
     average = oracle.HERMITE_WEIGHTS @ oracle.curvature(*(mean + std * oracle.HERMITE).T)
     np.testing.assert_allclose(std**2 * average, 1.0, atol=1e-4)
-    np.testing.assert_allclose(numbers["ch2-curvature"], 1.0, atol=1e-4)
+    np.testing.assert_allclose(page["ch2-curvature"], 1.0, atol=1e-4)
 
 
 def gaussian_kl(cov_q, cov_p):
@@ -175,10 +170,10 @@ CORRELATED = np.array([[1.0, 0.9], [0.9, 1.0]])
     oracle="SciPy's minimizer on the determinant-and-trace form of the KL, in NumPy",
     tolerance="1e-4 on the std; 1e-8 against the closed form",
 )
-def test_reverse_variance(numbers):
+def test_reverse_variance(page):
     found = minimize(lambda v: gaussian_kl(np.diag(np.exp(2 * v)), CORRELATED), [0.0, 0.0])
-    assert numbers["ch2-reverse-std"] == pytest.approx(np.exp(found.x[0]), abs=1e-4)
-    assert numbers["ch2-reverse-std"] == pytest.approx(np.sqrt(1 - 0.9**2), abs=1e-8)
+    assert page["ch2-reverse-std"] == pytest.approx(np.exp(found.x[0]), abs=1e-4)
+    assert page["ch2-reverse-std"] == pytest.approx(np.sqrt(1 - 0.9**2), abs=1e-8)
 
 
 @proves(
@@ -186,13 +181,13 @@ def test_reverse_variance(numbers):
     oracle="mutual information -log(1 - 0.9^2) / 2; SciPy's minimizer on both directions in NumPy",
     tolerance="1e-6 nats",
 )
-def test_both_directions(numbers):
+def test_both_directions(page):
     toll = -np.log(1 - 0.9**2) / 2
     reverse = minimize(lambda v: gaussian_kl(np.diag(np.exp(2 * v)), CORRELATED), [0.0, 0.0]).fun
     forward = minimize(lambda v: gaussian_kl(CORRELATED, np.diag(np.exp(2 * v))), [0.1, 0.1]).fun
-    page = [numbers["ch2-best-kl"], numbers["ch2-reverse-kls"][0], numbers["ch2-forward-kls"][1]]
-    np.testing.assert_allclose([reverse, forward, *page], toll, atol=1e-6)
-    assert numbers["ch2-cross-reverse"] == pytest.approx(gaussian_kl(np.eye(2), CORRELATED), abs=1e-8)
+    shown = [page["ch2-best-kl"], page["ch2-reverse-kls"][0], page["ch2-forward-kls"][1]]
+    np.testing.assert_allclose([reverse, forward, *shown], toll, atol=1e-6)
+    assert page["ch2-cross-reverse"] == pytest.approx(gaussian_kl(np.eye(2), CORRELATED), abs=1e-8)
 
 
 @proves(
@@ -200,15 +195,15 @@ def test_both_directions(numbers):
     oracle="SciPy's normal distribution; the correlation from NumPy's normal equations",
     tolerance="|z| < 5 at each of six correlations of 10,000 data sets (false-fail 4e-6)",
 )
-def test_coverage(numbers):
-    for r, (corr, simulated, formula) in zip((0, 0.4, 0.6, 0.8, 0.9, 0.95), numbers["ch2-coverage"], strict=True):
+def test_coverage(page):
+    for r, (corr, simulated, formula) in zip((0, 0.4, 0.6, 0.8, 0.9, 0.95), page["ch2-coverage"], strict=True):
         cov = np.linalg.inv(20 * np.array([[1, r], [r, 1]]) + np.eye(2) / 9)
         exact = abs(cov[0, 1]) / cov[0, 0]
         cover = 2 * stats.norm.cdf(stats.norm.ppf(0.95) * np.sqrt(1 - exact**2)) - 1
         assert corr == pytest.approx(exact, abs=1e-9)
         assert formula == pytest.approx(cover, abs=1e-4)
         assert abs(simulated - cover) < LIMIT * np.sqrt(cover * (1 - cover) / 10_000)
-    assert numbers["ch2-coverage-09"] == pytest.approx(100 * (2 * stats.norm.cdf(1.6449 * np.sqrt(0.19)) - 1))
+    assert page["ch2-coverage-09"] == pytest.approx(100 * (2 * stats.norm.cdf(1.6449 * np.sqrt(0.19)) - 1))
 
 
 @proves(
@@ -216,13 +211,13 @@ def test_coverage(numbers):
     oracle="trapezoid sums in NumPy of the posterior, whole and between the interval's ends",
     tolerance="0.01 percent",
 )
-def test_bioassay_interval(numbers):
-    mean, std = numbers["ch2-fit-mean"][1], numbers["ch2-fit-std"][1]
+def test_bioassay_interval(page):
+    mean, std = page["ch2-fit-mean"][1], page["ch2-fit-std"][1]
     alpha = np.linspace(-8, 14, 441)
     beta = np.linspace(mean - 1.6449 * std, mean + 1.6449 * std, 1001)
     density = np.exp(oracle.bioassay(alpha[:, None], beta) - oracle.LOG_EVIDENCE)
     held = np.trapezoid(np.trapezoid(density, alpha, axis=0), beta)
-    assert abs(numbers["ch2-bioassay-coverage"] - 100 * held) < 0.01
-    assert abs(numbers["ch2-bioassay-ratio"] - 100 * std / oracle.STD[1]) < 0.01
-    assert abs(numbers["ch2-bioassay-corr"] - oracle.COV[0, 1] / oracle.STD.prod()) < 1e-6
+    assert abs(page["ch2-bioassay-coverage"] - 100 * held) < 0.01
+    assert abs(page["ch2-bioassay-ratio"] - 100 * std / oracle.STD[1]) < 0.01
+    assert abs(page["ch2-bioassay-corr"] - oracle.COV[0, 1] / oracle.STD.prod()) < 1e-6
     assert held < 0.9

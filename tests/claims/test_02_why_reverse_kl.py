@@ -11,19 +11,14 @@ from claims import proves
 from vi_lab import MeanField
 
 
-@pytest.fixture(scope="module")
-def numbers(glued):
-    return glued(oracle.CHAPTER)
-
-
 @proves("bioassay-evidence", oracle="SciPy dblquad of a joint written in NumPy", tolerance="1e-6 nats")
-def test_evidence(numbers):
+def test_evidence(page):
     evidence, _ = integrate.dblquad(
         lambda beta, alpha: np.exp(oracle.bioassay(alpha, beta)), -8, 10, -15, 65, epsabs=1e-11, epsrel=1e-7
     )
-    assert abs(numbers["ch2-log-evidence"] - np.log(evidence)) < 1e-6
-    assert numbers["ch2-log-evidence-text"] == f"−{-np.log(evidence):.4f}"
-    assert (numbers["ch2-evaluations"], numbers["ch2-ten-dims"]) == (f"{200**2:,}", len(str(200**10)))
+    assert abs(page["ch2-log-evidence"] - np.log(evidence)) < 1e-6
+    assert page["ch2-log-evidence-text"] == f"−{-np.log(evidence):.4f}"
+    assert (page["ch2-evaluations"], page["ch2-ten-dims"]) == (f"{200**2:,}", len(str(200**10)))
 
 
 @proves(
@@ -31,10 +26,10 @@ def test_evidence(numbers):
     oracle="trapezoid sum in NumPy of both sides, over a joint written in NumPy",
     tolerance="1e-8 nats",
 )
-def test_identity(numbers):
+def test_identity(page):
     kl = oracle.reverse_kl([1.0, 10.0], [0.7, 3.0])
-    assert abs(numbers["ch2-identity-left"] - kl) < 1e-8
-    assert abs(numbers["ch2-identity-right"] - kl) < 1e-8
+    assert abs(page["ch2-identity-left"] - kl) < 1e-8
+    assert abs(page["ch2-identity-right"] - kl) < 1e-8
 
 
 @proves(
@@ -42,16 +37,16 @@ def test_identity(numbers):
     oracle="central differences of the KL by trapezoid sum in NumPy",
     tolerance="1e-7 against the differences; 1e-7 between the three gradients",
 )
-def test_gradient_ignores_the_constant(numbers):
+def test_gradient_ignores_the_constant(page):
     at = np.array([1.0, 10.0, np.log(0.7), np.log(3.0)])
     ends = [[oracle.reverse_kl(v[:2], np.exp(v[2:])) for v in (at - h, at + h)] for h in 1e-4 * np.eye(4)]
-    np.testing.assert_allclose(numbers["ch2-gradient"], np.diff(ends)[:, 0] / 2e-4, atol=1e-7)
-    assert numbers["ch2-gradient-spread"] < 1e-7
+    np.testing.assert_allclose(page["ch2-gradient"], np.diff(ends)[:, 0] / 2e-4, atol=1e-7)
+    assert page["ch2-gradient-spread"] < 1e-7
 
 
 @proves("dropped-coefficients-shift-j", oracle="log of SciPy's binomial coefficients", tolerance="1e-9 nats")
-def test_coefficients(numbers):
-    assert abs(numbers["ch2-shift"] - oracle.COEFFICIENTS) < 1e-9
+def test_coefficients(page):
+    assert abs(page["ch2-shift"] - oracle.COEFFICIENTS) < 1e-9
 
 
 @proves(
@@ -59,9 +54,9 @@ def test_coefficients(numbers):
     oracle="SciPy's BFGS on the KL by trapezoid sum in NumPy",
     tolerance="0.01 nats above the minimum, as the page says; 1e-6 on the fit's own KL",
 )
-def test_fit_is_near_the_best(numbers):
-    kl = oracle.reverse_kl(numbers["ch2-fit-mean"], numbers["ch2-fit-std"])
-    assert abs(kl - numbers["ch2-fit-kl"]) < 1e-6
+def test_fit_is_near_the_best(page):
+    kl = oracle.reverse_kl(page["ch2-fit-mean"], page["ch2-fit-std"])
+    assert abs(kl - page["ch2-fit-kl"]) < 1e-6
     _, _, smallest = oracle.best(oracle.reverse_kl)
     assert smallest - 1e-6 < kl < smallest + 0.01
 
@@ -71,10 +66,10 @@ def test_fit_is_near_the_best(numbers):
     oracle="SciPy's BFGS on the forward KL by trapezoid sum in NumPy, on the bioassay",
     tolerance="1e-3 of each mean and standard deviation",
 )
-def test_forward_fit(numbers):
+def test_forward_fit(page):
     mean, std, _ = oracle.best(oracle.forward_kl)
-    np.testing.assert_allclose(mean, numbers["ch2-exact-mean"], rtol=1e-3)
-    np.testing.assert_allclose(std, numbers["ch2-exact-std"], rtol=1e-3)
+    np.testing.assert_allclose(mean, page["ch2-exact-mean"], rtol=1e-3)
+    np.testing.assert_allclose(std, page["ch2-exact-std"], rtol=1e-3)
 
 
 @proves(
@@ -82,14 +77,14 @@ def test_forward_fit(numbers):
     oracle="moments, their asymptotic variances and the limit of the ESS by trapezoid sum in NumPy",
     tolerance="|z| < 5 for each of four moments (false-fail 2e-6); 5 percent of the ESS",
 )
-def test_prior_as_proposal(numbers):
+def test_prior_as_proposal(page):
     ratio = oracle.MASS * np.exp(oracle.LOG_POSTERIOR - oracle.PRIOR.logpdf(oracle.POINTS))
     offsets = oracle.POINTS - oracle.MEAN
     mean_error = np.sqrt(ratio @ offsets**2 / 10_000)
     std_error = np.sqrt(ratio @ (offsets**2 - oracle.STD**2) ** 2 / 10_000) / (2 * oracle.STD)
-    assert np.all(np.abs(numbers["ch2-snis-mean"] - oracle.MEAN) < LIMIT * mean_error)
-    assert np.all(np.abs(numbers["ch2-snis-std"] - oracle.STD) < LIMIT * std_error)
-    assert numbers["ch2-snis-ess"] == pytest.approx(10_000 / ratio.sum(), rel=0.05)
+    assert np.all(np.abs(page["ch2-snis-mean"] - oracle.MEAN) < LIMIT * mean_error)
+    assert np.all(np.abs(page["ch2-snis-std"] - oracle.STD) < LIMIT * std_error)
+    assert page["ch2-snis-ess"] == pytest.approx(10_000 / ratio.sum(), rel=0.05)
 
 
 @proves(
@@ -97,15 +92,15 @@ def test_prior_as_proposal(numbers):
     oracle="SciPy quadrature of E[w^2] in one coordinate, raised to the power d",
     tolerance="1e-8 on the law; 20 percent of the simulated ESS up to 5 dimensions",
 )
-def test_ess_law(numbers):
+def test_ess_law(page):
     r, p = stats.norm(0, 1), stats.norm(0.5, 1)
     second, _ = integrate.quad(lambda z: p.pdf(z) ** 2 / r.pdf(z), -12, 12)
     assert abs(second - np.exp(0.25)) < 1e-8
-    ess = np.array(numbers["ch2-ess"])
+    ess = np.array(page["ch2-ess"])
     np.testing.assert_allclose(ess[:5], 10_000 / second ** np.arange(1, 6), rtol=0.2)
     assert ess[-1] > 100 * 10_000 / second**50, "the measured ESS should be far too high in 50 dimensions"
-    assert (numbers["ch2-ess-16"], numbers["ch2-ess-50"]) == (ess[15], ess[49])
-    assert numbers["ch2-need-50"] == f"{second**50:,.0f}"
+    assert (page["ch2-ess-16"], page["ch2-ess-50"]) == (ess[15], ess[49])
+    assert page["ch2-need-50"] == f"{second**50:,.0f}"
 
 
 @proves(
@@ -124,12 +119,12 @@ def test_second_moment_of_the_weights(key):
     oracle="closed form: log w is normal with standard deviation sqrt(d)/2",
     tolerance="|z| < 5 in each of 50 dimensions (false-fail 3e-5)",
 )
-def test_error_of_the_reverse_kl(numbers):
+def test_error_of_the_reverse_kl(page):
     exact = np.sqrt(np.arange(1, 51)) / 200
-    z = (np.array(numbers["ch2-error"]) / exact - 1) * np.sqrt(2 * 10_000)
+    z = (np.array(page["ch2-error"]) / exact - 1) * np.sqrt(2 * 10_000)
     assert np.abs(z).max() < LIMIT
-    assert numbers["ch2-error-50"] == numbers["ch2-error"][49]
-    assert numbers["ch2-kl-50"] == 50 * 0.5**2 / 2
+    assert page["ch2-error-50"] == page["ch2-error"][49]
+    assert page["ch2-kl-50"] == 50 * 0.5**2 / 2
 
 
 @proves(
@@ -137,12 +132,12 @@ def test_error_of_the_reverse_kl(numbers):
     oracle="SciPy's binomial probability that no draw crosses zero; the mixture's moments in closed form",
     tolerance="1e-6 percent on the chance; |z| < 5 on the page's mean (false-fail 6e-7)",
 )
-def test_no_draw_sees_the_other_mode(numbers):
+def test_no_draw_sees_the_other_mode(page):
     chance = stats.binom.pmf(0, 10_000, stats.norm.sf(5.0))
-    assert abs(numbers["ch2-blind-chance"] - 100 * chance) < 1e-6
-    assert numbers["ch2-blind-ess"] > 9_999
-    assert abs(numbers["ch2-blind-mean"] - 5) < LIMIT / np.sqrt(10_000), "the estimate should see one mode only"
-    assert abs(numbers["ch2-blind-std"] - 1) < LIMIT / np.sqrt(20_000)
+    assert abs(page["ch2-blind-chance"] - 100 * chance) < 1e-6
+    assert page["ch2-blind-ess"] > 9_999
+    assert abs(page["ch2-blind-mean"] - 5) < LIMIT / np.sqrt(10_000), "the estimate should see one mode only"
+    assert abs(page["ch2-blind-std"] - 1) < LIMIT / np.sqrt(20_000)
 
 
 @proves(
@@ -150,12 +145,12 @@ def test_no_draw_sees_the_other_mode(numbers):
     oracle="NumPy eigenvalues; the integrand of E[w^2] in NumPy along the eigenvector",
     tolerance="1e-6 on the eigenvalue; the integrand grows without end",
 )
-def test_weights_have_no_variance(numbers):
-    std = np.array(numbers["ch2-fit-std"])
+def test_weights_have_no_variance(page):
+    std = np.array(page["ch2-fit-std"])
     values, vectors = np.linalg.eigh(2 * oracle.PRIOR_PRECISION - np.diag(std**-2))
-    assert abs(numbers["ch2-tail-eigenvalue"] - values[0]) < 1e-6
+    assert abs(page["ch2-tail-eigenvalue"] - values[0]) < 1e-6
     assert values[0] < 0
-    assert numbers["ch2-tail-eigenvalue-text"] == f"−{-values[0]:.2f}"
+    assert page["ch2-tail-eigenvalue-text"] == f"−{-values[0]:.2f}"
     ray = np.array([20.0, 40.0, 80.0, 160.0])[:, None] * vectors[:, 0]
-    log_normal = stats.norm(numbers["ch2-fit-mean"], std).logpdf(ray).sum(axis=1)
+    log_normal = stats.norm(page["ch2-fit-mean"], std).logpdf(ray).sum(axis=1)
     assert np.all(np.diff(2 * oracle.bioassay(*ray.T) - log_normal) > 100)

@@ -28,11 +28,6 @@ from claims import proves
 SLEEP = vi.models.conjugate_normal(X, noise_std=1.2, prior_std=2.0)
 
 
-@pytest.fixture
-def page(glued):
-    return glued("03-elbo")
-
-
 def iw_on_dice(num_draws):
     """log mean w, averaged over the multinomial counts of the three dice among K draws."""
     w, total = FIVE / Q, 0.0

@@ -25,11 +25,6 @@ from claims import proves
 SLEEP = vi.models.conjugate_normal(X, noise_std=1.2, prior_std=2.0)
 
 
-@pytest.fixture
-def page(glued):
-    return glued("03-elbo")
-
-
 @proves(
     "elbo-prior-average-falls-short",
     oracle="marginal Gaussian density by SciPy; the experiment again with NumPy's generator, 100 runs",

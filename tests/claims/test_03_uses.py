@@ -9,11 +9,6 @@ from scipy.special import roots_genlaguerre
 from claims import proves
 
 
-@pytest.fixture
-def page(glued):
-    return glued("03-elbo")
-
-
 @proves("elbo-degree-choice", oracle="marginal Gaussian densities by SciPy, gaps by NumPy", tolerance="1e-6")
 def test_degree_choice(page):
     exact = {d: cars_evidence(d) for d in range(1, 7)}
