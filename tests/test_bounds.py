@@ -150,6 +150,8 @@ def test_mean_field_elbo_is_the_one_draw_estimate(key):
     mean, std = np.array([0.5, -1.0]), np.exp([-0.2, 0.3])
     expected = -np.sum((mean - 1) ** 2 + std**2) + np.sum(np.log(std)) + 1 + np.log(2 * np.pi)
     assert_mean(values, expected, "one-draw ELBO")
+    # Of a draw, -(d + s e)^2 + e^2/2 varies: Var = sum (2 d s)^2 + 2 (1/2 - s^2)^2, with d = mean - 1.
+    assert_variance(values, np.sum((2 * (mean - 1) * std) ** 2 + 2 * (0.5 - std**2) ** 2), "its variance")
     grad = jax.grad(mean_field_elbo)(params, key, log_joint)
     assert set(grad) == {"mean", "log_std"} and grad["mean"].shape == (2,)
 

@@ -1,4 +1,4 @@
-"""KL and Rényi divergences: closed form, quadrature and Monte Carlo against each other and against NumPyro
+"""KL divergences: closed form, quadrature and Monte Carlo against each other and against NumPyro
 and SciPy.
 """
 
@@ -11,7 +11,7 @@ import scipy.integrate
 import scipy.stats
 from zscores import LIMIT, assert_mean, assert_variance
 
-from vi_lab import Estimate, FullRank, MeanField, Mixture, kl, kl_monte_carlo, kl_quadrature, renyi
+from vi_lab import Estimate, FullRank, MeanField, Mixture, kl, kl_monte_carlo, kl_quadrature
 
 DTYPES = [jnp.float32, jnp.float64]
 
@@ -96,6 +96,9 @@ def test_unbiased_estimators_agree_with_numpyro_on_200_pairs(estimator, dtype, k
         dim = 1 + i % 4
         p = random_gaussian(rng, dim, full_rank=False, spread=0.3)
         q = MeanField(p.mean + 0.4 * rng.normal(size=dim), p.log_std + rng.uniform(-0.05, 0.3, size=dim))
+        if i % 8 >= 4:  # correlations of 0.2 between neighbors
+            tilt = np.eye(dim) + 0.2 * (np.eye(dim, k=1) + np.eye(dim, k=-1))
+            q = FullRank.from_cov(q.mean, q.scale_tril @ tilt @ q.scale_tril)
         run = jax.random.fold_in(key, i)
         value, std_error = kl_monte_carlo(to(dtype, q), to(dtype, p), run, num_samples=8192, estimator=estimator)
         assert value.dtype == dtype
@@ -165,35 +168,10 @@ def test_support_mismatch():
     by_hand = 0.5 * np.log(2 * np.pi) + 1 / 6
     np.testing.assert_allclose(kl_quadrature(q, p, 0, 1), by_hand, rtol=1e-12)
     assert kl_quadrature(p, q, -9, 9) == np.inf
-    assert kl_monte_carlo(p, q, jax.random.key(0), num_samples=100) == Estimate(np.inf, np.inf)
-
-
-def test_renyi_agrees_with_quadrature_and_its_limits():
-    q, p = (
-        FullRank.from_cov([0.3, 0.1], [[1.0, 0.3], [0.3, 0.7]]),
-        MeanField.from_std([-0.2, 0.4], [1.05, 0.95]),
-    )
-    axis = np.linspace(-30, 30, 1501)
-    points = np.stack(np.meshgrid(axis, axis), axis=-1)
-    log_q, log_p = (scipy.stats.multivariate_normal.logpdf(points, g.mean, g.cov()) for g in (q, p))
-
-    def by_scipy(alpha):
-        integral = np.exp(alpha * log_q + (1 - alpha) * log_p).sum() * (axis[1] - axis[0]) ** 2
-        return np.log(integral) / (alpha - 1)
-
-    for alpha in (0.5, 2.0, -1.0):
-        np.testing.assert_allclose(renyi(q, p, alpha), by_scipy(alpha), rtol=1e-9)
-        np.testing.assert_allclose(renyi(q, p, alpha), alpha / (1 - alpha) * renyi(p, q, 1 - alpha), rtol=1e-9)
-    assert renyi(q, p, 1) == kl(q, p)
-    np.testing.assert_allclose(renyi(q, p, 1 + 1e-6), kl(q, p), rtol=1e-4)
-    np.testing.assert_allclose(renyi(q, p, 0), 0, atol=1e-12)
-
-
-def test_renyi_is_infinite_where_its_integral_diverges():
-    wide, narrow = MeanField.from_std([0.0], [2.0]), MeanField.standard(1)
-    assert renyi(wide, narrow, 2.0) == np.inf  # q^2 / p does not fall off
-    assert renyi(narrow, wide, -1.0) == -np.inf  # nor does p^2 / q
-    assert np.isfinite(renyi(wide, narrow, -1.0))
+    for estimator in ("k1", "k2", "k3", "self_normalized"):
+        for target in (q, Uniform(50.0, 60.0)):  # some draws outside its support, and all of them
+            estimate = kl_monte_carlo(p, target, jax.random.key(0), num_samples=100, estimator=estimator)
+            assert estimate == Estimate(np.inf, np.inf)
 
 
 class Broken(Uniform):
@@ -206,7 +184,6 @@ TWO, ONE = MeanField.standard(2), MeanField.standard(1)
 KEY = jax.random.key(0)
 BAD = {
     "kl dims": (lambda: kl(TWO, ONE), "p: got dim 1, needs dim 2, that of q"),
-    "renyi dims": (lambda: renyi(TWO, ONE, 0.5), "p: got dim 1"),
     "monte carlo dims": (lambda: kl_monte_carlo(TWO, ONE, KEY, num_samples=10), "p: got dim 1"),
     "one draw": (
         lambda: kl_monte_carlo(ONE, ONE, KEY, num_samples=1),
@@ -243,7 +220,7 @@ def test_bad_input_is_named(case):
 
 def test_no_closed_form_names_the_other_ways():
     mixture = Mixture([0.0], (ONE,))
-    for call in (lambda: kl(mixture, ONE), lambda: kl(ONE, mixture), lambda: renyi(mixture, ONE, 0.5)):
+    for call in (lambda: kl(mixture, ONE), lambda: kl(ONE, mixture)):
         with pytest.raises(NotImplementedError, match=r"kl_monte_carlo[(].*kl_quadrature"):
             call()
 

@@ -43,6 +43,10 @@ def test_full_rank_gradient_is_minus_that_of_the_closed_form_kl(dtype, key):
     assert grad.mean.dtype == grad.packed.dtype == dtype
     assert_mean(grad.mean, exact.mean, "gradient in the mean")
     assert_mean(grad.packed, exact.packed, "gradient in the scale")
+    # In the mean a draw's derivative is -P (z - mu), with P the target's precision: covariance P S P, S that of q.
+    precision = np.linalg.inv([[2.0, 0.6], [0.6, 0.5]])
+    variance = np.diag(precision @ np.asarray(q.cov(), float) @ precision)
+    assert_variance(grad.mean, variance, "variance in the mean")
 
 
 def test_gradient_is_an_object_of_the_family(key):

@@ -27,6 +27,7 @@ def test_two_dimensions_agree_with_scipy_and_keep_the_axes_apart():
     ("call", "message"),
     [
         (lambda: grid(0, 1, dim=3), "dim: got 3, needs one of 1, 2"),
+        (lambda: grid([0, 0, 0], 1, dim=2), r"lower: got shape \(3,\), needs a number or shape \(2,\)"),
         (lambda: grid(1, 1, dim=1), "lower, upper: got"),
         (lambda: grid(0, np.nan, dim=1), "lower, upper: got"),
         (lambda: grid(0, 1, dim=1, num_points=0), "num_points: got 0"),

@@ -1,5 +1,6 @@
 """What every public function checks, and how it says so: the argument, what it got, what it needs."""
 
+import numbers
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -7,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+LogJoint = Callable[[Float[Array, " dim"]], Float[Array, ""]]  # log p(z, x) of one point z
 
 
 def reject(argument: str, got: object, needs: str) -> NoReturn:
@@ -45,6 +48,11 @@ def check_vector(argument: str, value: Array) -> None:
         reject(argument, f"shape {value.shape}", "shape (dim,) with dim at least 1")
 
 
+def check_scalar(argument: str, value: Array) -> None:
+    if value.ndim:
+        reject(argument, f"shape {value.shape}", "a single number")
+
+
 def check_shape(argument: str, value: Array, shape: tuple[int, ...]) -> None:
     if value.shape != shape:
         reject(argument, f"shape {value.shape}", f"shape {shape}")
@@ -61,8 +69,13 @@ def check_same_dim(q: Any, p: Any) -> None:
 
 
 def check_count(argument: str, value: int, least: int = 1) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         reject(argument, repr(value), f"a whole number of at least {least}")
+
+
+def check_number(argument: str, value: float) -> None:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not np.isfinite(value):
+        reject(argument, repr(value), "a finite number")
 
 
 def check_option(argument: str, value: object, options: Any) -> None:
@@ -70,7 +83,7 @@ def check_option(argument: str, value: object, options: Any) -> None:
         reject(argument, repr(value), "one of " + ", ".join(map(repr, options)))
 
 
-def evaluate(log_joint: Callable[[Array], Array], z: Float[Array, "n dim"]) -> Float[Array, " n"]:
+def evaluate(log_joint: LogJoint, z: Float[Array, "n dim"]) -> Float[Array, " n"]:
     """The log joint of every row: it is written for one point and mapped here."""
     if not callable(log_joint):
         reject("log_joint", f"a {type(log_joint).__name__}", "a function of one point z of shape (dim,)")

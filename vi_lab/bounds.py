@@ -5,16 +5,15 @@ is done here. The weights are w = p(z, x) / q(z) at draws z of q, and always app
 log w = log p(z, x) - log q(z).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
+from vi_lab._checks import LogJoint
 from vi_lab.families import Family, MeanField
-
-LogJoint = Callable[[Float[Array, " dim"]], Float[Array, ""]]
 
 
 def log_weights(
@@ -88,14 +87,15 @@ def renyi_bound(
     alpha = 0 gives the importance-weighted bound and not the evidence, and a negative alpha may give a number
     below log p(x).
 
+    The convention of alpha, and its names in other libraries, are those of `renyi`.
+
     Raises:
         ValueError: alpha that is not a finite number; see `log_weights` for the rest.
 
     Source: Li and Turner (2016).
     """
     check.check_count("num_repeats", num_repeats)
-    if not isinstance(alpha, int | float) or not abs(alpha) < float("inf"):
-        check.reject("alpha", repr(alpha), "a finite number")
+    check.check_number("alpha", alpha)
     check.check_count("num_samples", num_samples)
     log_w = log_weights(q, key, log_joint, num_samples=num_samples * num_repeats)
     if alpha == 1:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from vi_lab import _checks as check
@@ -129,7 +129,7 @@ def kl_monte_carlo(q: Density, p: Density, key: Key[Array, ""], *, num_samples: 
     check.check_not_nan("q, p", log_r)
     if estimator == "self_normalized":
         log_mean_r = jax.nn.logsumexp(log_r) - jnp.log(num_samples)
-        value = log_mean_r - jnp.mean(log_r)
+        value = jnp.where(jnp.isneginf(log_r).any(), jnp.inf, log_mean_r - jnp.mean(log_r))
         terms = jnp.exp(log_r - log_mean_r) - log_r  # the delta method: what each draw moves the estimate by
     else:
         terms = _ESTIMATORS[estimator](log_r)
@@ -139,32 +139,40 @@ def kl_monte_carlo(q: Density, p: Density, key: Key[Array, ""], *, num_samples: 
 
 
 def renyi(q: Gaussian, p: Gaussian, alpha: float) -> Float[Array, ""]:
-    r"""Rényi divergence of order alpha of two Gaussians, in nats (chapter 3).
+    r"""Rényi divergence of order alpha of two Gaussians, in nats (chapter 1).
 
         D_alpha(q || p) = 1 / (alpha - 1) log \int q(z)^alpha p(z)^(1 - alpha) dz
 
-    Convention: alpha -> 1 is KL(q || p), as in NumPyro and BlackJAX; alpha = 0 is 0 for Gaussians; negative
-    orders are defined by the same formula and give non-positive values. Skew symmetry:
-    D_alpha(q || p) = alpha / (1 - alpha) D_(1 - alpha)(p || q). With the means m of q and n of p, their
-    covariances A and B, and S = alpha B + (1 - alpha) A, the closed form is
+    Convention: alpha -> 1 is KL(q || p), as in NumPyro's RenyiELBO and BlackJAX. TFP's amari_alpha and viabel's
+    AlphaDivergence call 1 - alpha what is alpha here. Orders below zero are defined by the same formula and are
+    not positive. Skew symmetry: D_alpha(q || p) = alpha / (1 - alpha) D_(1 - alpha)(p || q).
 
-        alpha / 2 (m - n)^T S^-1 (m - n) + (log|S| - (1 - alpha) log|A| - alpha log|B|) / (2 (1 - alpha)).
+    With q = N(m, L L^T), p = N(n, K K^T), M = K^-1 L, s = K^-1 (m - n), B = alpha I + (1 - alpha) M M^T and the
+    eigenvalues lambda_i of M M^T, the closed form is
 
-    Where S is not positive definite the integral diverges: +inf for alpha > 1, -inf for alpha < 0.
+        1/2 [ alpha s^T B^-1 s + sum_i ( log(1 + (1 - alpha)(lambda_i - 1)) / (1 - alpha) - log lambda_i ) ].
+
+    Where B is not positive definite the integral diverges: +inf for alpha > 1, -inf for alpha < 0.
 
     Raises:
-        ValueError: different dimensions. NotImplementedError: a family that is not Gaussian.
+        ValueError: different dimensions, alpha that is not a finite number.
+        NotImplementedError: a family that is not Gaussian.
 
-    Source: Gil, Alajaji and Linder (2013).
+    Source: Gil, Alajaji and Linder (2013), rearranged so that alpha near 1 loses no digits.
     """
+    check.check_number("alpha", alpha)
     _require_gaussians("renyi", q, p)
     if alpha == 1:
         return kl(q, p)
-    blend = jnp.linalg.cholesky(alpha * p.cov() + (1 - alpha) * q.cov())
-    shift = q.mean - p.mean
-    log_dets = jnp.sum(jnp.log(jnp.diag(blend)) - (1 - alpha) * q.log_diag - alpha * p.log_diag)
-    value = alpha / 2 * shift @ cho_solve((blend, True), shift) + log_dets / (1 - alpha)
-    return jnp.where(jnp.isfinite(blend).all(), value, jnp.inf if alpha > 1 else -jnp.inf)
+    ratio = solve_triangular(p.scale_tril, q.scale_tril, lower=True)
+    shift = solve_triangular(p.scale_tril, q.mean - p.mean, lower=True)
+    excess = (1 - alpha) * (ratio @ ratio.T - jnp.eye(q.dim, dtype=ratio.dtype))  # B - I
+    eigenvalues = jnp.linalg.eigvalsh(excess)
+    finite = jnp.all(eigenvalues > -1)
+    excess, eigenvalues = jnp.where(finite, excess, 0), jnp.where(finite, eigenvalues, 0)  # gradients stay finite
+    quadratic = alpha * shift @ jnp.linalg.solve(excess + jnp.eye(q.dim, dtype=ratio.dtype), shift)
+    log_dets = jnp.sum(jnp.log1p(eigenvalues) / (1 - alpha) - 2 * (q.log_diag - p.log_diag))
+    return jnp.where(finite, 0.5 * (quadratic + log_dets), jnp.inf if alpha > 1 else -jnp.inf)
 
 
 def _require_gaussians(name: str, q: object, p: object) -> None:

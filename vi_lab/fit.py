@@ -12,7 +12,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
-from vi_lab.bounds import LogJoint, log_weights
+from vi_lab._checks import LogJoint
+from vi_lab.bounds import log_weights
 from vi_lab.divergences import Estimate
 from vi_lab.families import Family
 from vi_lab.gradients import reparameterized
@@ -74,9 +75,15 @@ def fit(
         good one.
 
     Raises:
-        ValueError: a count below one, a log joint that returns no scalar.
+        ValueError: an argument of the wrong kind, a count below one, a log joint that returns no scalar.
         NotImplementedError: a family that the gradient estimator cannot serve.
     """
+    if not isinstance(q, Family):
+        check.reject("q", f"a {type(q).__name__}", "a distribution to start from, such as MeanField.standard(dim)")
+    if not callable(gradient):
+        check.reject("gradient", repr(gradient), "an estimator such as vi_lab.reparameterized")
+    if not hasattr(optimizer, "update") and optimizer is not None:
+        check.reject("optimizer", repr(optimizer), "an optax optimizer such as optax.adam(0.01)")
     check.check_count("num_steps", num_steps)
     check.check_count("num_samples", num_samples)
     optimizer = _default_optimizer(num_steps) if optimizer is None else optimizer
@@ -96,8 +103,9 @@ def fit(
     if not failed.any():
         return Fit(state.q, elbo, trace, *_judge(trace))
     step = int(failed.argmax())
-    reason = _failure(step, np.append(trace, elbo.value)[step])
-    return Fit(state.last_finite, _final_elbo(state.last_finite, final_key, log_joint), trace[:step], False, reason)
+    kept = _final_elbo(state.last_finite, final_key, log_joint)
+    reason = _failure(step, np.append(trace, elbo.value)[step], kept)
+    return Fit(state.last_finite, kept, trace[:step], False, reason)
 
 
 @lru_cache
@@ -155,9 +163,10 @@ def _judge(trace: np.ndarray) -> tuple[bool, str]:
     return converged, f"took all {len(trace)} steps; {seen}: {verdict}"
 
 
-def _failure(step: int, value: float) -> str:
+def _failure(step: int, value: float, kept: Estimate) -> str:
     what = "the gradient was not finite" if np.isfinite(value) else f"the ELBO was {value:g}"
-    return (
-        f"stopped at step {step}: {what}; q is the last one with a finite ELBO. "
-        "Look at log_joint where q has mass, lower the step size, or start nearer."
-    )
+    q = "q is the last one with a finite ELBO"
+    if not np.isfinite(kept.value):
+        q = f"and {FINAL_DRAWS} fresh draws of the q before it give an ELBO of {kept.value:g}, so that no q is good"
+    advice = "Look at log_joint where q has mass, lower the step size, or start nearer."
+    return f"stopped at step {step}: {what}; {q}. {advice}"

@@ -7,7 +7,8 @@ from typing import TypeVar
 import jax
 from jaxtyping import Array, Float, Key
 
-from vi_lab.bounds import LogJoint, elbo
+from vi_lab._checks import LogJoint
+from vi_lab.bounds import elbo
 from vi_lab.families import Family
 
 Q = TypeVar("Q", bound=Family)

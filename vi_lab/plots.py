@@ -35,6 +35,7 @@ STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "vi_lab",
 }
+ROUNDING = 1e-12  # smaller magnitudes count as zero in the digest
 WIDTH = 7.2  # inches: legible on a phone, where the page is half as wide
 
 
@@ -99,8 +100,9 @@ def _summary(**columns) -> str:
     parts = []
     for name, values in columns.items():
         values = np.ma.masked_invalid(np.ma.asarray(values).astype(float)).compressed()
+        values[np.abs(values) < ROUNDING] = 0.0  # an error near machine zero differs between machines
         if values.size:
-            unit = 10.0 ** (np.floor(np.log10(max(np.abs(values).max(), 1e-300))) - 2)
+            unit = 10.0 ** (np.floor(np.log10(max(np.abs(values).max(), ROUNDING))) - 2)
             low, high, mean = (
                 f"{round(v / unit) * unit + 0.0:.3g}" for v in (values.min(), values.max(), values.mean())
             )

@@ -28,10 +28,13 @@ def grid(
         num_points: nodes a coordinate, so that n = num_points ** dim.
 
     Raises:
-        ValueError: a dimension above two, a box whose lower corner does not lie below its upper one.
+        ValueError: a dimension above two, a corner of another one, a lower corner not below the upper one.
     """
     check.check_option("dim", dim, (1, 2))
     check.check_count("num_points", num_points)
+    for name, corner in {"lower": lower, "upper": upper}.items():
+        if np.shape(corner) not in ((), (dim,)):
+            check.reject(name, f"shape {np.shape(corner)}", f"a number or shape ({dim},)")
     low, high = (np.broadcast_to(np.asarray(corner, dtype=float), (dim,)) for corner in (lower, upper))
     if not np.all(low < high) or not np.all(np.isfinite([low, high])):
         check.reject("lower, upper", f"{low.tolist()}, {high.tolist()}", "a finite box with lower below upper")

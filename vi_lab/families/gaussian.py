@@ -34,8 +34,9 @@ class MeanField(Family):
 
     @classmethod
     def from_std(cls, mean: ArrayLike, std: ArrayLike) -> Self:
-        """From standard deviations; ValueError unless all of them are finite and above zero."""
-        (std,) = check.as_floats(std)
+        """From standard deviations, one for each mean; ValueError unless all are finite and above zero."""
+        mean, std = check.as_floats(mean, std)
+        check.check_shape("std", std, mean.shape)
         check.check_positive("std", std)
         return cls(mean, jnp.log(std))
 
@@ -66,6 +67,7 @@ class MeanField(Family):
         return jnp.diag(self.std**2)
 
     def transform(self, eps: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
+        eps = jnp.asarray(eps)
         check.check_points("eps", eps, self.dim)
         return self.mean + self.std * eps
 
@@ -106,6 +108,7 @@ class FullRank(Family):
         mean, cov = check.as_floats(mean, cov)
         check.check_vector("mean", mean)
         check.check_shape("cov", cov, 2 * mean.shape)
+        check.check_finite("cov", cov)
         scale_tril = jnp.linalg.cholesky(cov)
         if check.is_concrete(cov, scale_tril):
             if not np.allclose(cov, cov.T, atol=1e-6 * np.max(np.abs(cov))):
@@ -143,6 +146,7 @@ class FullRank(Family):
         return self.scale_tril @ self.scale_tril.T
 
     def transform(self, eps: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
+        eps = jnp.asarray(eps)
         check.check_points("eps", eps, self.dim)
         return self.mean + eps @ self.scale_tril.T
 

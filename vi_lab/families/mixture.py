@@ -28,6 +28,8 @@ class Mixture(Family):
 
     def __init__(self, logits: ArrayLike, components: tuple[Family, ...]):
         (logits,) = check.as_floats(logits)
+        if not isinstance(components, tuple | list) or not all(isinstance(q, Family) for q in components):
+            check.reject("components", f"a {type(components).__name__}", "a tuple of families")
         components = tuple(components)
         check.check_vector("logits", logits)
         check.check_finite("logits", logits)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vi_lab import _checks as check
-from vi_lab.bounds import LogJoint
+from vi_lab._checks import LogJoint
 from vi_lab.families import Family
 
 

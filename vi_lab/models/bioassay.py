@@ -10,7 +10,7 @@ from jax.scipy.special import gammaln
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
-from vi_lab.bounds import LogJoint
+from vi_lab._checks import LogJoint
 from vi_lab.families import FullRank
 from vi_lab.models._base import Model, Normalized, posterior_model
 from vi_lab.quadrature import grid

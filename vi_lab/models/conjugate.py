@@ -23,6 +23,8 @@ def conjugate_normal(x: ArrayLike, *, noise_std: float = 1.0, prior_mean: float 
     x, noise_std, prior_mean, prior_std = check.as_floats(x, noise_std, prior_mean, prior_std)
     check.check_vector("x", x)
     check.check_finite("x", x)
+    check.check_scalar("prior_mean", prior_mean)
+    check.check_finite("prior_mean", prior_mean)
     design = jnp.ones((x.size, 1), x.dtype)
     return _linear(design, x, noise_std, prior_mean[None], prior_std, MeanField)
 
@@ -50,8 +52,9 @@ def _linear(x: Array, y: Array, noise_std: Array, prior_mean: Array, prior_std: 
 
     log p(y) = log p(y, z) - log p(z|y) at any z; the posterior mean is where rounding hurts least.
     """
-    check.check_positive("noise_std", noise_std)
-    check.check_positive("prior_std", prior_std)
+    for name, scale in {"noise_std": noise_std, "prior_std": prior_std}.items():
+        check.check_scalar(name, scale)
+        check.check_positive(name, scale)
     mean, cov = _posterior(x, y, noise_std, prior_mean, prior_std)
     if family is MeanField:
         posterior = MeanField.from_std(mean, jnp.sqrt(jnp.diag(cov)))

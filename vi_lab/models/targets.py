@@ -16,6 +16,8 @@ def bimodal(*, separation: float = 6.0, weight: float = 0.5, std: float = 1.0) -
         ValueError: a weight outside (0, 1), a std that is not above zero, a separation that is not finite.
     """
     separation, weight, std = check.as_floats(separation, weight, std)
+    for name, value in {"separation": separation, "weight": weight, "std": std}.items():
+        check.check_scalar(name, value)
     check.check_finite("separation", separation)
     check.check_positive("std", std)
     if check.is_concrete(weight) and not 0 < float(weight) < 1:
