@@ -21,6 +21,7 @@ def house(tmp_path):
     (tmp_path / "chapters").mkdir()
     (tmp_path / "tests/claims/test_01_x.py").write_text(PROOF)
     (tmp_path / "chapters/01-x.md").write_text("It is so.{claim}`first`\n\nAnd so.{claim}`second`\n")
+    (tmp_path / "intro.md").write_text("# Start\n")
     return tmp_path
 
 
@@ -44,7 +45,7 @@ def test_claims_and_proofs_are_read_from_the_source(house):
             "A.{claim}`first` B.{claim}`second` C.{claim}`third`",
             "01-x.md:1: claim 'third' has no proof in tests/claims",
         ),
-        ("A.{claim}`first`", "test_01_x.py::test_both: proves 'second', which no chapter claims"),
+        ("A.{claim}`first`", "test_01_x.py::test_both: proves 'second', which no page claims"),
         ("A.{claim}`first`{claim}`second`\nB.{claim}`first`", "01-x.md:2: claim 'first' is already made at"),
     ],
 )
@@ -52,6 +53,36 @@ def test_a_claim_without_proof_or_a_proof_without_claim_is_a_fault(house, chapte
     (house / "chapters/01-x.md").write_text(chapter)
     [found] = faults(claims(house), proofs(house))
     assert fault in found
+
+
+@pytest.mark.parametrize("page", ["intro", "chapters/takeaways"])
+def test_a_page_that_is_no_chapter_needs_proofs_too(house, page):
+    (house / f"{page}.md").write_text("C.{claim}`third`")
+    assert faults(claims(house), proofs(house)) == [f"{page}.md:1: claim 'third' has no proof in tests/claims"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "{mark}\ndef helper():\n    pass\n",
+        "def test_outer():\n    {mark}\n    def test_inner():\n        pass\n",
+        "class Helpers:\n    {mark}\n    def test_it(self):\n        pass\n",
+        "@pytest.mark.skip\n{mark}\ndef test_it():\n    pass\n",
+        "{mark}\n@pytest.mark.skipif(True, reason='slow')\ndef test_it():\n    pass\n",
+        "@pytest.mark.parametrize('x', [param(1, marks=xfail)])\n{mark}\ndef test_it(x):\n    pass\n",
+    ],
+)
+def test_a_proof_that_may_not_run_is_no_proof(house, function):
+    mark = '@proves("skips-nothing", oracle="closed form", tolerance="1e-12")'
+    (house / "tests/claims/test_01_x.py").write_text(function.format(mark=mark))
+    with pytest.raises(ValueError, match="needs a test at the top of the file that always runs"):
+        proofs(house)
+
+
+def test_the_name_of_a_claim_is_no_reason_to_refuse_its_proof(house):
+    mark = '@proves("xfail-skips", oracle="closed form", tolerance="1e-12")'
+    (house / "tests/claims/test_01_x.py").write_text(f"{mark}\ndef test_it():\n    pass\n")
+    assert [proof.claim for proof in proofs(house)] == ["xfail-skips"]
 
 
 @pytest.mark.parametrize("missing", ["oracle", "tolerance"])

@@ -1,6 +1,6 @@
 """Claims of the book and the tests that prove them, joined by one id.
 
-A chapter marks a claim with the role {claim}`id`; a test proves it with the decorator `@proves("id", ...)`.
+A page marks a claim with the role {claim}`id`; a test proves it with the decorator `@proves("id", ...)`.
 Both are read from the source, so that the claims page needs no test run and the tests need no book.
 """
 
@@ -44,17 +44,20 @@ def proofs(root: Path = ROOT) -> list[Proof]:
     found = []
     for path in sorted((root / "tests/claims").glob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf8"), filename=str(path))
-        tests = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-        for test in sorted(tests, key=lambda node: node.lineno):
-            for mark in filter(_is_proof, test.decorator_list):
-                found.append(_proof(mark, f"{path.relative_to(root).as_posix()}::{test.name}"))
+        functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+        for function in sorted(functions, key=lambda node: node.lineno):
+            test = f"{path.relative_to(root).as_posix()}::{function.name}"
+            marks = [node for node in function.decorator_list if _is_proof(node)]
+            if marks and not (function in tree.body and _runs(function)):
+                raise ValueError(f"{test}: @proves needs a test at the top of the file that always runs")
+            found += [_proof(mark, test) for mark in marks]
     return found
 
 
 def claims(root: Path = ROOT) -> list[Claim]:
-    """Every {claim} mark of the chapters, in the order of reading."""
+    """Every {claim} mark of the book, in the order of reading."""
     found = []
-    for path in sorted((root / "chapters").glob("[0-9]*.md")):
+    for path in [*root.glob("intro.md"), *sorted((root / "chapters").glob("*.md"))]:
         for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), start=1):
             page = path.relative_to(root).with_suffix("").as_posix()
             found += [Claim(name, page, number) for name in _MARK.findall(line)]
@@ -75,13 +78,19 @@ def faults(stated: list[Claim], proven: list[Proof]) -> list[str]:
         places.setdefault(claim.claim, here)
     for proof in proven:
         if proof.claim not in places:
-            found.append(f"{proof.test}: proves {proof.claim!r}, which no chapter claims")
+            found.append(f"{proof.test}: proves {proof.claim!r}, which no page claims")
         found += [f"{proof.test}: the {name} is empty" for name in ("oracle", "tolerance") if not getattr(proof, name)]
     return found
 
 
 def _is_proof(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "proves"
+
+
+def _runs(function: ast.FunctionDef) -> bool:
+    """Whether pytest collects this function and holds its result against it."""
+    others = " ".join(ast.unparse(node) for node in function.decorator_list if not _is_proof(node))
+    return function.name.startswith("test_") and not re.search("skip|xfail", others)
 
 
 def _proof(mark: ast.Call, test: str) -> Proof:

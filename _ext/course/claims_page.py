@@ -1,12 +1,15 @@
 """The `claim` role, a small mark behind a sentence, and the `claims` directive: how each claim is proved."""
 
+from functools import cache
 from html import escape
 
 from docutils import nodes
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import claims
 
+LOG = logging.getLogger(__name__)
 PAGE = "chapters/claims"
 
 
@@ -14,8 +17,17 @@ class claim_mark(nodes.General, nodes.Inline, nodes.Element):
     """Points from the claim to its proof, and is what the proof points back to."""
 
 
+@cache
+def proven():
+    """The claims that have a proof, read once a build."""
+    return {proof.claim for proof in claims.proofs()}
+
+
 class ClaimRole(SphinxRole):
     def run(self):
+        if self.text not in proven():
+            # Its mark would lead to a line that the claims page does not have.
+            LOG.warning(f"claim {self.text!r} has no proof in tests/claims", location=self.get_location())
         return [claim_mark("", claim=self.text)], []
 
 
