@@ -9,7 +9,7 @@ export JAX_PLATFORMS := cpu
 .PHONY: help env book notebooks exercises test test-keys lint format serve lock clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s%s\n",$$1,$$2}' $(MAKEFILE_LIST)
 
 env: ## make .venv from requirements.txt
 	@$(PYTHON) tools/env.py
@@ -27,7 +27,7 @@ test: env ## everything that must hold: lint, book, notebooks, exercises, tests
 	@$(PY) tools/check.py
 
 test-keys: env ## the stochastic tests, each under twenty keys
-	@$(PY) -m pytest -q -n 2 --dist loadfile -m stochastic --num-keys 20 tests
+	@$(PY) tools/check.py keys
 
 lint: env ## check style and formatting
 	@$(PY) -m ruff check .

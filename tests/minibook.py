@@ -54,6 +54,8 @@ square = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="
 display({"image/svg+xml": square, "text/plain": "A square of side 9.\\n[data] side 9"}, raw=True)
 ```
 """
+# Every variable that says where a repository is hosted.
+ADDRESS = {"VI_LAB_REPOSITORY", "VI_LAB_BRANCH", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_REF"}
 TOC = "format: jb-book\nroot: intro\nchapters:\n  - file: chapters/01-mini\n  - file: chapters/claims\n"
 
 
@@ -86,14 +88,16 @@ class MiniBook:
             assert old in text, f"{old!r} is not in the page"
             text = text.replace(old, new)
         self.chapter.write_text(text)
-        yield
-        self.chapter.write_text(before)
+        try:
+            yield
+        finally:
+            self.chapter.write_text(before)
 
     def run(self, tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         command = [sys.executable, str(self.root / "tools" / tool), *arguments]
-        # The page must import this library, and git must not look for a remote in a parent folder.
-        settings = os.environ | {"PYTHONPATH": str(self.root), "GIT_CEILING_DIRECTORIES": str(self.root.parent)}
-        settings = {name: value for name, value in settings.items() if name != "GITHUB_REPOSITORY"} | environment
+        # The page must import this library, and the book must not take the address of the one that tests it.
+        settings = {name: value for name, value in os.environ.items() if name not in ADDRESS}
+        settings |= {"PYTHONPATH": str(self.root)} | environment
         return subprocess.run(command, cwd=self.root, env=settings, capture_output=True, text=True, check=False)
 
     def page(self, name: str = "chapters/01-mini") -> str:

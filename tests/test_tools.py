@@ -7,32 +7,11 @@ import pytest
 from minibook import ROOT
 
 import book
+import check
 import choices
-import env
 import inputs
 import repository
 from course import figures
-
-
-@pytest.mark.parametrize("version", [(2, 7, 18), (3, 9, 1), (3, 10, 13)])
-def test_an_old_python_is_turned_away_in_one_sentence(version):
-    sentence = env.too_old(version)
-    assert sentence.startswith("Python 3.11 or newer is needed")
-    assert f"is {version[0]}.{version[1]}:" in sentence
-    assert sentence.count("\n") == 0
-
-
-@pytest.mark.parametrize("version", [(3, 11, 0), (3, 13, 1), (4, 0, 0)])
-def test_a_new_python_is_welcome(version):
-    assert env.too_old(version) is None
-
-
-def test_the_environment_is_made_by_syntax_that_old_pythons_parse():
-    source = (ROOT / "tools/env.py").read_text()
-    compile(source, "env.py", "exec", dont_inherit=True)
-    assert "f'" not in source
-    assert 'f"' not in source
-    assert ":=" not in source
 
 
 @pytest.fixture
@@ -42,14 +21,6 @@ def house(tmp_path):
     (tmp_path / "vi_lab").mkdir()
     (tmp_path / "vi_lab/a.py").write_text("A = 1\n")
     return tmp_path
-
-
-def test_the_environment_is_made_anew_when_what_it_is_made_from_changes(house):
-    first = env.stamp(str(house), (3, 11, 7))
-    assert first == env.stamp(str(house), (3, 11, 7))
-    assert first.splitlines()[0] != env.stamp(str(house), (3, 13, 0)).splitlines()[0]
-    (house / "requirements.txt").write_text("a==2\n")
-    assert first != env.stamp(str(house), (3, 11, 7))
 
 
 @pytest.mark.parametrize("change", ["vi_lab/a.py", "vi_lab/new.csv", "requirements.txt"])
@@ -74,6 +45,9 @@ def test_compiled_files_are_no_inputs(house):
         ("git@github.com:someone/course.git\n", "https://github.com/someone/course"),
         ("ssh://git@gitlab.com/group/sub/course", "https://gitlab.com/group/sub/course"),
         ("https://user:secret@github.com/someone/course", "https://github.com/someone/course"),
+        ("ssh://git@gitlab.example.com:2222/group/course.git", "https://gitlab.example.com/group/course"),
+        ("https://git.example.org:8443/a/b", "https://git.example.org:8443/a/b"),
+        ("http://git.example.org:3000/a/b.git", "http://git.example.org:3000/a/b"),
         ("/srv/git/course", None),
         ("../course", None),
         ("file:///srv/course", None),
@@ -98,6 +72,22 @@ def test_the_address_comes_from_the_git_remote(tmp_path):
     remote = ["git", "-C", str(tmp_path), "remote", "add", "origin", "git@github.com:e/f.git"]
     subprocess.run(remote, check=True)
     assert repository.find({}, tmp_path).url == "https://github.com/e/f"
+    # A copy without history, unpacked there, is not what that address holds.
+    (tmp_path / "copy").mkdir()
+    assert repository.find({}, tmp_path / "copy") is None
+
+
+def test_the_branch_is_the_one_built_or_the_one_the_remote_calls_its_own(tmp_path):
+    address = {"VI_LAB_REPOSITORY": "https://github.com/a/b"}
+    branch = lambda **told: repository.find(address | told, tmp_path).branch  # noqa: E731
+    assert branch() == "main"
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    head = ["git", "-C", str(tmp_path), "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk"]
+    subprocess.run(head, check=True)
+    assert branch() == "trunk"
+    assert branch(GITHUB_REF="refs/pull/7/merge") == "trunk"
+    assert branch(GITHUB_REF="refs/heads/topic/a") == "topic/a"
+    assert branch(GITHUB_REF="refs/heads/topic", VI_LAB_BRANCH="dev") == "dev"
 
 
 def test_only_hosts_that_can_open_a_notebook_get_a_button():
@@ -134,14 +124,17 @@ def test_every_page_of_the_table_of_contents_is_expected():
     assert set(book.pages()) >= {"chapters/claims", "chapters/bibliography"}
 
 
-def test_the_lock_names_no_registry_and_pins_everything():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.lstrip().startswith("#")]
-    assert pins.pop() == "-e ."
-    assert all("==" in line.split(";")[0] for line in pins)
-    assert "://" not in "".join(pins)
-
-
 def test_importing_the_library_does_not_import_matplotlib():
     check = "import sys, vi_lab; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_a_source_that_was_never_added_to_git_is_noticed(tmp_path):
+    assert check.untracked(tmp_path) == []
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for name in ("tools/kept.py", "tools/new.py", "tools/built.pyc", "elsewhere/new.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / ".gitignore").write_text("*.pyc\n")
+    subprocess.run(["git", "-C", str(tmp_path), "add", "tools/kept.py"], check=True)
+    assert check.untracked(tmp_path) == ["tools/new.py"]
