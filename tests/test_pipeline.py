@@ -10,6 +10,8 @@ import sys
 import pytest
 from minibook import ROOT, MiniBook
 
+from book import missing
+
 PRINTED = '[{"name": "stdout", "output_type": "stream", "text": "answer 41\\n"}]'
 NBVAL = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
 
@@ -40,6 +42,26 @@ def test_unchanged_inputs_build_nothing(book):
     done = book.run("book.py")
     assert done.returncode == 0
     assert done.stdout == "book: _build/html/index.html is up to date\n"
+
+
+def test_a_notebook_that_is_gone_is_built_again(book):
+    made = book.root / "_build/html/notebooks/01-mini.ipynb"
+    before = made.read_text()
+    assert missing(book.root) == []
+    made.unlink()
+    assert missing(book.root) == ["notebooks/01-mini.ipynb"]
+    made.write_text(before)
+
+
+@pytest.mark.parametrize("verb", ["write", "check"])
+def test_without_built_notebooks_nothing_is_written_and_nothing_is_the_same(tmp_path, verb):
+    unbuilt = MiniBook(tmp_path / "book")
+    kept = unbuilt.root / "notebooks/01-mini.ipynb"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    done = unbuilt.run("notebooks.py", verb)
+    assert (done.returncode, done.stderr) == (1, "notebooks: no built notebooks: make book first\n")
+    assert kept.read_text() == "{}"
 
 
 def test_an_edited_library_shows_no_old_number_and_coming_back_changes_no_byte(book):
@@ -101,12 +123,24 @@ def test_every_fault_of_a_page_stops_the_build_and_is_named(book):
         ("- [x] No.", "- [ ] No."): "prediction 'mini-predict': needs exactly one choice marked [x], got 0",
         ("The answer is", "By {eq}`eq-none`, it is"): "equation not found: eq-none",
         (".1f`.\n", ".1f`, {unknown}`x`.\n"): 'Unknown interpreted text role "unknown"',
+        ("# A small page\n", "# A small page\n\nSmall.{claim}`mini-none`\n"): "claim 'mini-none' has no proof in tests/claims",
     }
     with book.edited(*faults):
         done = book.run("book.py")
     assert done.returncode == 1
     for message in faults.values():
         assert message in done.stdout, done.stdout
+
+
+def test_what_was_executed_while_the_library_changed_is_kept_for_no_state_of_it(book):
+    editing = 'from pathlib import Path\nPath("../vi_lab/__init__.py").write_text("ANSWER = 42\\n")\nimport vi_lab\n'
+    with book.edited(("import vi_lab\n", editing)):
+        done = book.run("book.py")
+    book.answer(41)
+    assert done.returncode == 1
+    assert "book: files changed while it was being built; run make book again" in done.stderr
+    assert not (book.root / "_build/made-from").exists()
+    assert list((book.root / "_build/.jupyter_cache").glob("*/executed/*")) == []
 
 
 def with_outputs(text, old, new):

@@ -32,8 +32,10 @@ def pages(root: Path = ROOT) -> list[str]:
 
 
 def missing(root: Path = ROOT) -> list[str]:
-    """The pages that were not built."""
-    return [page for page in pages(root) if not (root / "_build/html" / f"{page}.html").exists()]
+    """The pages and notebooks that were not built."""
+    files = [f"{page}.html" for page in pages(root)]
+    files += [f"notebooks/{chapter.stem}.ipynb" for chapter in notebooks.chapters(root)]
+    return [name for name in files if not (root / "_build/html" / name).exists()]
 
 
 def failed_cells(log: str) -> list[str]:
@@ -83,17 +85,22 @@ def build() -> list[str]:
     if status:
         said = said.replace(f"{ROOT}/", "")
         return [f"the build failed; all of it is in {log}", *(failed_cells(said) or crash(said))]
-    return [f"{page} was not built" for page in missing()] or notebooks.build(ROOT)
+    return notebooks.build(ROOT) or [f"{name} was not built" for name in missing()]
 
 
 def main() -> int:
-    key, marker = inputs.book_key(), ROOT / "_build/made-from"
+    key, cache, marker = inputs.book_key(), inputs.cache(), ROOT / "_build/made-from"
     if marker.exists() and marker.read_text() == key and not missing():
         print("book: _build/html/index.html is up to date")
         return 0
     print("book: executing the chapters and rendering (some minutes when all is new)", flush=True)
     marker.unlink(missing_ok=True)
-    if faults := build():
+    faults = build()
+    if inputs.book_key() != key:
+        # What was executed may be of either state, and nothing of it may pass for the one that stood at the start.
+        shutil.rmtree(cache, ignore_errors=True)
+        faults.append("files changed while it was being built; run make book again")
+    if faults:
         print("\n".join(f"book: {fault}" for fault in faults), file=sys.stderr)
         return 1
     marker.write_text(key)
