@@ -14,6 +14,9 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NEEDED = (3, 11)
+# How pip and uv say that no index answered; what follows in their logs is only what came of that.
+UNREACHED = "ConnectionError|NewConnectionError|Temporary failure|dns error|error sending request"
+UNFINDABLE = "Could not find a version"
 
 
 def too_old(version, needed=NEEDED):
@@ -70,16 +73,28 @@ def uv_settings(python):
 
 
 def install(venv, log):
-    """Install exactly the lock: with uv (seconds), or with pip (minutes) where uv has no build."""
+    """Install exactly the lock: with uv (seconds), or with pip (minutes) where uv does not run."""
     python = os.path.join(venv, "bin", "python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "install"]
     pinned_uv = re.search(r"^uv==\S+", read(os.path.join(ROOT, "requirements.txt")), re.M).group()
     uv = os.path.join(venv, "bin", "uv")
-    if run(pip + [pinned_uv], log) and run([uv, "--version"], log):
+    if not run(pip + [pinned_uv], log):
+        return False  # the lock holds uv too, so pip could not install that either
+    if run([uv, "--version"], log):
         if run([uv, "pip", "sync", "--python", python, "requirements.txt"], log, uv_settings(python)):
             return True
     print("env: uv could not do it, trying pip (this takes a few minutes)")
     return run(pip + ["-r", "requirements.txt"], log)
+
+
+def reason(said, log):
+    """Why the packages could not be installed, in one sentence, from all that pip and uv said."""
+    first = re.search("^.*(%s|%s).*$" % (UNREACHED, UNFINDABLE), said, re.M)
+    if first and re.search(UNREACHED, first.group()):
+        return "no package index could be reached: is the network there? (all of it in %s)" % log
+    errors = [line for line in said.splitlines() if "error" in line.lower()] or ["no reason given"]
+    line = (first.group() if first else errors[0]).strip()
+    return "the packages could not be installed (%s; all of it in %s)" % (line, log)
 
 
 def fail(sentence):
@@ -103,11 +118,9 @@ def main():
     clear = [] if read(marker).splitlines()[:1] == wanted.splitlines()[:1] else ["--clear"]
     if subprocess.call([sys.executable, "-m", "venv"] + clear + [venv]) != 0:
         return fail("%s cannot make virtual environments: on Debian, `apt-get install python3-venv`." % sys.executable)
+    open(log, "w").close()  # or the reason for a failure could be that of an earlier one
     if not install(venv, log):
-        reason = ([line for line in read(log).splitlines() if "error" in line.lower()] or ["no reason given"])[-1]
-        return fail(
-            "the packages could not be installed: is the network there? (%s; all of it in %s)" % (reason.strip(), log)
-        )
+        return fail(reason(read(log), log))
     with open(marker, "w") as out:
         out.write(wanted)
     print("env: ready")
