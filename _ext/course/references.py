@@ -24,7 +24,8 @@ def collect(env):
 def write(app, error):
     if error is None:
         path = Path(app.outdir).parent / "references.json"
-        path.write_text(json.dumps(collect(app.env), indent=1, sort_keys=True, ensure_ascii=False))
+        text = json.dumps(collect(app.env), indent=1, sort_keys=True, ensure_ascii=False)
+        path.write_text(text, encoding="utf8")
 
 
 def setup(app):
