@@ -8,7 +8,7 @@ from scipy import integrate, stats
 from zscores import LIMIT, assert_mean
 
 from claims import proves
-from vi_lab import MeanField
+from vi_lab import MeanField, kl_quadrature, models
 
 
 @proves("bioassay-evidence", oracle="SciPy dblquad of a joint written in NumPy", tolerance="1e-6 nats")
@@ -73,6 +73,27 @@ def test_forward_fit(page):
 
 
 @proves(
+    "missed-mode-is-dear-not-infinite",
+    oracle="SciPy quad of the forward KL; the second moment of the mixture in closed form",
+    tolerance="1e-6 nats; above 20 nats, where a q that is zero on the other mode is charged infinity",
+)
+def test_missed_mode():
+    target, q = models.bimodal(separation=10.0).posterior, MeanField.from_std([5.0], [1.0])
+    left, right = stats.norm(-5, 1), stats.norm(5, 1)
+
+    def log_p(z):
+        return np.logaddexp(left.logpdf(z), right.logpdf(z)) - np.log(2)
+
+    entropy, _ = integrate.quad(lambda z: -np.exp(log_p(z)) * log_p(z), -15, 15, points=[-5, 5])
+    exact = np.log(2 * np.pi) / 2 + (1 + 10**2 / 2) / 2 - entropy  # E_p[(z - 5)^2] = 1 + 10^2 / 2
+    assert abs(float(kl_quadrature(target, q, -15.0, 15.0, num_points=400)) - exact) < 1e-6
+    assert 20 < exact < np.inf
+    z = np.linspace(-8, 8, 161)
+    zero_on_the_left = stats.truncnorm.logpdf(z, -5, np.inf, loc=5)  # N(5, 1) cut at zero
+    assert np.mean(np.exp(log_p(z)) * (log_p(z) - zero_on_the_left)) == np.inf
+
+
+@proves(
     "importance-sampling-serves-bioassay",
     oracle="moments, their asymptotic variances and the limit of the ESS by trapezoid sum in NumPy",
     tolerance="|z| < 5 for each of four moments (false-fail 2e-6); 5 percent of the ESS",
@@ -100,7 +121,22 @@ def test_ess_law(page):
     np.testing.assert_allclose(ess[:5], 10_000 / second ** np.arange(1, 6), rtol=0.2)
     assert ess[-1] > 100 * 10_000 / second**50, "the measured ESS should be far too high in 50 dimensions"
     assert (page["ch2-ess-16"], page["ch2-ess-50"]) == (ess[15], ess[49])
+    assert page["ch2-ess-law-16"] == pytest.approx(10_000 / second**16, rel=1e-6)
     assert page["ch2-need-50"] == f"{second**50:,.0f}"
+    assert page["ch2-ess-16"] > 1.2 * page["ch2-ess-law-16"], "the report should be too kind"
+
+
+@proves(
+    "ess-exponent-is-twice-the-kl",
+    oracle="SciPy quadrature of KL(p || r) and of E[w^2] in one coordinate",
+    tolerance="1e-8 nats",
+)
+def test_exponent_is_twice_the_kl(page):
+    r, p = stats.norm(0, 1), stats.norm(0.5, 1)
+    kl, _ = integrate.quad(lambda z: p.pdf(z) * (p.logpdf(z) - r.logpdf(z)), -12, 12)
+    second, _ = integrate.quad(lambda z: p.pdf(z) ** 2 / r.pdf(z), -12, 12)
+    assert abs(np.log(second) - 2 * kl) < 1e-8
+    assert page["ch2-need-50"] == f"{np.exp(2 * 50 * kl):,.0f}"
 
 
 @proves(
@@ -154,3 +190,26 @@ def test_weights_have_no_variance(page):
     ray = np.array([20.0, 40.0, 80.0, 160.0])[:, None] * vectors[:, 0]
     log_normal = stats.norm(page["ch2-fit-mean"], std).logpdf(ray).sum(axis=1)
     assert np.all(np.diff(2 * oracle.bioassay(*ray.T) - log_normal) > 100)
+
+
+@proves(
+    "fit-as-proposal-is-erratic",
+    oracle="200 runs of 10,000 NumPy draws with a joint written in NumPy",
+    tolerance="|z| < 5 on the page's median (false-fail 6e-7); its lowest below a tenth of the median",
+)
+def test_fit_as_proposal(page):
+    mean, std = np.array(page["ch2-fit-mean"]), np.array(page["ch2-fit-std"])
+    rng = np.random.default_rng(0)
+    ess, heaviest = np.transpose([run_of_fit(rng, mean, std) for _ in range(200)])
+    below = np.mean(ess < page["ch2-tail-ess-median"])
+    assert abs(below - 0.5) < LIMIT * 0.5 * np.sqrt(1 / 100 + 1 / 200)
+    assert page["ch2-tail-ess-lowest"] < page["ch2-tail-ess-median"] / 10
+    assert ess.min() < np.median(ess) / 10
+    assert heaviest[ess.argmin()] > 500, "one draw should weigh as much as hundreds of average ones"
+
+
+def run_of_fit(rng, mean, std):
+    eps = rng.standard_normal((10_000, 2))
+    log_w = oracle.bioassay(*(mean + std * eps).T) + (eps**2).sum(axis=1) / 2
+    w = np.exp(log_w - log_w.max())
+    return w.sum() ** 2 / (w**2).sum(), w.max() / w.mean()

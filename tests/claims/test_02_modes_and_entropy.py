@@ -1,11 +1,10 @@
-"""Proofs of the second half of chapter 2: several minima, what the entropy does, what the direction costs."""
+"""Proofs of chapter 2 on two modes and on the entropy: several minima, and what the dial does to q."""
 
 import numpy as np
 import pytest
 import reverse_kl_oracles as oracle
 from scipy import integrate, stats
-from scipy.optimize import approx_fprime, minimize
-from zscores import LIMIT
+from scipy.optimize import approx_fprime, minimize, minimize_scalar
 
 from claims import proves
 
@@ -157,67 +156,37 @@ def test_curvature(page):
     np.testing.assert_allclose(page["ch2-curvature"], 1.0, atol=1e-4)
 
 
-def gaussian_kl(cov_q, cov_p):
-    ratio = np.linalg.solve(cov_p, cov_q)
-    return (np.trace(ratio) - len(ratio) - np.linalg.slogdet(ratio)[1]) / 2
-
-
-CORRELATED = np.array([[1.0, 0.9], [0.9, 1.0]])
+def energy(mean, std, separation):
+    """-E_q[log p] of a Gaussian q: its KL plus its entropy."""
+    return oracle.bimodal_kl((mean, np.log(std)), separation) + stats.norm(0, std).entropy()
 
 
 @proves(
-    "mean-field-variance-is-conditional",
-    oracle="SciPy's minimizer on the determinant-and-trace form of the KL, in NumPy",
-    tolerance="1e-4 on the std; 1e-8 against the closed form",
+    "entropy-covers-close-modes",
+    oracle="trapezoid sum in NumPy at the minimum of SciPy's BFGS; SciPy's entropy of a normal",
+    tolerance="1e-3 nats; without the entropy the order of the two reverses",
 )
-def test_reverse_variance(page):
-    found = minimize(lambda v: gaussian_kl(np.diag(np.exp(2 * v)), CORRELATED), [0.0, 0.0])
-    assert page["ch2-reverse-std"] == pytest.approx(np.exp(found.x[0]), abs=1e-4)
-    assert page["ch2-reverse-std"] == pytest.approx(np.sqrt(1 - 0.9**2), abs=1e-8)
+def test_entropy_covers(page):
+    mean, std, _ = oracle.bimodal_minimum((0.0, 0.7), 4.0)
+    middle, mode = energy(mean, std, 4.0), energy(2.0, 1.0, 4.0)
+    gain = stats.norm(0, std).entropy() - stats.norm(0, 1).entropy()
+    assert abs(page["ch2-energy-middle"] - middle) < 1e-3
+    assert abs(page["ch2-energy-mode"] - mode) < 1e-3
+    assert abs(page["ch2-entropy-gain"] - gain) < 1e-3
+    assert mode < middle < mode + gain
 
 
 @proves(
-    "both-directions-charge-the-same",
-    oracle="mutual information -log(1 - 0.9^2) / 2; SciPy's minimizer on both directions in NumPy",
-    tolerance="1e-6 nats",
+    "entropy-cannot-bridge-far-modes",
+    oracle="SciPy's scalar minimizer over the std; closed forms (1 - 2/pi) d^2/8 and d/sqrt(2 pi) for separation d",
+    tolerance="2 percent of both at separations 40 and 80; the mode wins from 6 on",
 )
-def test_both_directions(page):
-    toll = -np.log(1 - 0.9**2) / 2
-    reverse = minimize(lambda v: gaussian_kl(np.diag(np.exp(2 * v)), CORRELATED), [0.0, 0.0]).fun
-    forward = minimize(lambda v: gaussian_kl(CORRELATED, np.diag(np.exp(2 * v))), [0.1, 0.1]).fun
-    shown = [page["ch2-best-kl"], page["ch2-reverse-kls"][0], page["ch2-forward-kls"][1]]
-    np.testing.assert_allclose([reverse, forward, *shown], toll, atol=1e-6)
-    assert page["ch2-cross-reverse"] == pytest.approx(gaussian_kl(np.eye(2), CORRELATED), abs=1e-8)
-
-
-@proves(
-    "mean-field-intervals-under-cover",
-    oracle="SciPy's normal distribution; the correlation from NumPy's normal equations",
-    tolerance="|z| < 5 at each of six correlations of 10,000 data sets (false-fail 4e-6)",
-)
-def test_coverage(page):
-    for r, (corr, simulated, formula) in zip((0, 0.4, 0.6, 0.8, 0.9, 0.95), page["ch2-coverage"], strict=True):
-        cov = np.linalg.inv(20 * np.array([[1, r], [r, 1]]) + np.eye(2) / 9)
-        exact = abs(cov[0, 1]) / cov[0, 0]
-        cover = 2 * stats.norm.cdf(stats.norm.ppf(0.95) * np.sqrt(1 - exact**2)) - 1
-        assert corr == pytest.approx(exact, abs=1e-9)
-        assert formula == pytest.approx(cover, abs=1e-4)
-        assert abs(simulated - cover) < LIMIT * np.sqrt(cover * (1 - cover) / 10_000)
-    assert page["ch2-coverage-09"] == pytest.approx(100 * (2 * stats.norm.cdf(1.6449 * np.sqrt(0.19)) - 1))
-
-
-@proves(
-    "bioassay-interval-is-short",
-    oracle="trapezoid sums in NumPy of the posterior, whole and between the interval's ends",
-    tolerance="0.01 percent",
-)
-def test_bioassay_interval(page):
-    mean, std = page["ch2-fit-mean"][1], page["ch2-fit-std"][1]
-    alpha = np.linspace(-8, 14, 441)
-    beta = np.linspace(mean - 1.6449 * std, mean + 1.6449 * std, 1001)
-    density = np.exp(oracle.bioassay(alpha[:, None], beta) - oracle.LOG_EVIDENCE)
-    held = np.trapezoid(np.trapezoid(density, alpha, axis=0), beta)
-    assert abs(page["ch2-bioassay-coverage"] - 100 * held) < 0.01
-    assert abs(page["ch2-bioassay-ratio"] - 100 * std / oracle.STD[1]) < 0.01
-    assert abs(page["ch2-bioassay-corr"] - oracle.COV[0, 1] / oracle.STD.prod()) < 1e-6
-    assert held < 0.9
+def test_entropy_loses_far_apart():
+    for separation in (6.0, 20.0, 40.0, 80.0):
+        best = minimize_scalar(lambda v: oracle.bimodal_kl((0.0, v), separation), bracket=(0.0, np.log(separation)))  # noqa: B023
+        std = np.exp(best.x)
+        price = energy(0.0, std, separation) - energy(separation / 2, 1.0, separation)
+        assert price > np.log(std), "the entropy gained, log std, should not pay for the energy"
+        if separation >= 40:
+            assert price == pytest.approx((1 - 2 / np.pi) * separation**2 / 8, rel=0.02)
+            assert std == pytest.approx(separation / np.sqrt(2 * np.pi), rel=0.02)
