@@ -123,7 +123,7 @@ def test_every_fault_of_a_page_stops_the_build_and_is_named(book):
         ("- [x] No.", "- [ ] No."): "prediction 'mini-predict': needs exactly one choice marked [x], got 0",
         ("The answer is", "By {eq}`eq-none`, it is"): "equation not found: eq-none",
         (".1f`.\n", ".1f`, {unknown}`x`.\n"): 'Unknown interpreted text role "unknown"',
-        ("# A small page\n", "# A small page\n\nSmall.{claim}`mini-none`\n"): "claim 'mini-none' has no proof in tests/claims",
+        ("small page\n", "page\n\nSmall.{claim}`mini-none`\n"): "claim 'mini-none' has no proof in tests/claims",
     }
     with book.edited(*faults):
         done = book.run("book.py")
