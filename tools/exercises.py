@@ -34,7 +34,7 @@ def catalogue(name):
     return yaml.safe_load((EXERCISES / "misconceptions" / f"{name}.yml").read_text(encoding="utf-8"))
 
 
-def closure(wanted, module):
+def closure(wanted, module, where):
     """The top-level statements of `module` that the `wanted` names need, in their order in the file."""
     defines = {}
     for node in module.body:
@@ -42,6 +42,8 @@ def closure(wanted, module):
         for name in names:
             key = getattr(name, "asname", None) or getattr(name, "name", None) or getattr(name, "id", None)
             defines[key] = node
+    if unknown := [name for name in wanted if name not in defines]:
+        raise ValueError(f"{where} imports {', '.join(unknown)} from `checks`; checks.py needs to define that")
     needed, queue = set(), list(wanted)
     while queue:
         node = defines[queue.pop()]
@@ -51,29 +53,36 @@ def closure(wanted, module):
     return [node for node in module.body if node in needed]
 
 
-def inline(source, says):
-    """Replace a check's imports from `checks` and from `misconceptions` by what they stand for."""
+def inline(source, says, place):
+    """Replace a check's imports from `checks` and from `misconceptions` by what they stand for.
+
+    `place` is the master and the question, for the author to find a check that cannot be made.
+    """
     tree = ast.parse(source)
     check = next((node for node in tree.body if isinstance(node, ast.FunctionDef)), None)
     if check is None or not check.name.startswith("test_"):
         return source
+    where = f"{place}, {check.name}"
     shared = ast.parse((EXERCISES / "checks.py").read_text(encoding="utf-8"))
     body = []
     for node in check.body:
         origin = getattr(node, "module", None)
         if origin == "checks":
-            body += closure([alias.name for alias in node.names], shared)
+            body += closure([alias.name for alias in node.names], shared, where)
         elif origin == "misconceptions":
             body += ast.parse(f"says = {says!r}").body
         else:
             body.append(node)
     check.body = body
-    return with_points(source[: source.index("def test_")], check.name) + ast.unparse(check)
+    return with_points(source[: source.index("def test_")], check.name, where) + ast.unparse(check)
 
 
-def with_points(config, name):
+def with_points(config, name, where):
     """Let otter say beside each check what it is about and what it is worth, whether it passes or not."""
-    points = re.search(r"points: ([\d.]+)", config)[1]
+    stated = re.search(r"^points: (\d+(?:\.\d+)?)$", config, re.MULTILINE)
+    if stated is None:
+        raise ValueError(f"{where} states no points; its test config needs a line like `points: 0.5`")
+    points = stated[1]
     title = name.removeprefix("test_").replace("_", " ").capitalize()
     worth = f"{points} {'point' if float(points) == 1 else 'points'}"
     messages = f'success_message: "{title}: {points} of {worth}."\nfailure_message: "{title}: 0 of {worth}."\n'
@@ -89,7 +98,7 @@ def expand(path):
             question = cell.source.split("# BEGIN QUESTION\nname: ")[1].split()[0]
         if cell.cell_type == "code":
             says = {slip["name"]: slip["says"] for slip in catalogue(path.stem) if slip["question"] == question}
-            cell.source = inline(cell.source, says)
+            cell.source = inline(cell.source, says, f"{path.name}, {question}")
     return notebook
 
 
