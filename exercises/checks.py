@@ -28,15 +28,18 @@ def ask(function, *arguments, shape=None):
     """Call the learner's function; every way of not answering gets a sentence of its own."""
     if not callable(function):
         raise Feedback("No function has that name yet. Run the cell that defines it, then check again.")
+    # Copies, of the result too: what a function writes into its arguments, or later into an array that it returned
+    # and uses again, must not reach the numbers that it is judged by.
+    copies = [np.array(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
     try:
         with np.errstate(all="ignore"):
-            result = function(*arguments)
+            result = function(*copies)
     except Exception as error:
         raise Feedback(f"Your function stopped with {type(error).__name__}: {error}") from None
     if result is None or result is Ellipsis:
         raise Feedback("Your function returns nothing yet. Its last line should be a return statement.")
     try:
-        answer = np.asarray(result, dtype=float)
+        answer = np.array(result, dtype=float)
     except (TypeError, ValueError):
         kind = type(result).__name__
         raise Feedback(f"Your function returns a {kind} that does not turn into an array of numbers.") from None
@@ -90,3 +93,8 @@ def mean_under(q, function):
     """The expectation of function(z) under the SciPy distribution q, by the trapezoidal rule."""
     z = q.mean() + q.std() * np.linspace(-14.0, 14.0, 5601)
     return np.trapezoid(q.pdf(z) * function(z), z)
+
+
+def kl_of(q, p):
+    """KL(q || p), in nats, of SciPy distributions."""
+    return mean_under(q, lambda z: q.logpdf(z) - p.logpdf(z))

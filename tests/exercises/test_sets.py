@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 
 
+def arrays(arguments):
+    """Those of a function's arguments that it could write into."""
+    return [argument for argument in arguments if isinstance(argument, np.ndarray)]
+
+
 def test_reference_solution_gets_every_point(bench):
     answers = bench.answers()
     complaints = {check.name: message for check in bench.checks if (message := check.message(answers))}
@@ -20,6 +25,60 @@ def test_alternative_gets_every_point(bench, alternative):
     with jax.enable_x64(False):  # as a learner's kernel starts
         complaints = {check.name: message for check in bench.checks if (message := check.message(scope))}
     assert not complaints
+
+
+def test_writing_into_the_arguments_costs_nothing(bench):
+    """Arrays, and what they are views of, are the learner's to overwrite."""
+
+    def overwriting(f):
+        def overwrites(*arguments):
+            result = np.array(f(*arguments))
+            for array in arrays(arguments):
+                (array if array.base is None else array.base)[...] = np.nan
+            return result
+
+        return overwrites
+
+    complaints = {c.name: message for c in bench.checks if (message := c.message(bench.replaced(overwriting)))}
+    assert not complaints
+    assert bench.score(bench.replaced(overwriting)) == 10
+
+
+def test_returning_one_array_every_time_costs_nothing(bench):
+    """An output buffer that the next call overwrites."""
+
+    def buffered(f):
+        buffers = {}
+
+        def fills(*arguments):
+            result = np.array(f(*arguments))
+            buffer = buffers.setdefault(result.shape, np.empty(result.shape))
+            buffer[...] = result
+            return buffer
+
+        return fills
+
+    assert bench.score(bench.replaced(buffered)) == 10
+
+
+def test_making_q_and_p_equal_and_answering_zero_gets_no_point(bench):
+    """`p[...] = q; return 0`: the oracle must not look at what the learner's function left behind."""
+
+    def equalizing(f):
+        def equalizes(*arguments):
+            zero = np.zeros(np.shape(f(*arguments)))
+            given = arrays(arguments)
+            half = len(given) // 2
+            firsts = given[:half] if half else np.zeros(len(given))
+            for q, p in zip(firsts, given[half:], strict=True):
+                p[...] = q
+            if hasattr(arguments[0], "rvs"):
+                vars(arguments[1]).update(vars(arguments[0]))
+            return zero
+
+        return equalizes
+
+    assert bench.score(bench.replaced(equalizing)) == 0
 
 
 def test_every_set_has_two_alternatives_and_five_misconceptions(bench):
