@@ -105,13 +105,14 @@ def kl_monte_carlo(q: Density, p: Density, key: Key[Array, ""], *, num_samples: 
 
     - `"k1"`: -log r. Unbiased; single draws may be negative.
     - `"k2"`: (log r)^2 / 2. Biased, by a third-order term where q is near p; never negative.
-    - `"k3"`: r - 1 - log r. Unbiased if p is normalised and positive wherever q is; never negative; the
-      control variate r - 1 has mean zero. Its variance is infinite where p's tails are much heavier than q's.
+    - `"k3"`: r - 1 - log r. Unbiased if p is normalised and q is positive wherever p is, since the control
+      variate r - 1 has mean zero only then; low by the mass of p that q leaves out. Never negative. Its variance
+      is infinite where p's tails are much heavier than q's.
 
     and, where p is known only up to a constant,
 
-    - `"self_normalized"`: mean(-log r) + log mean(r). Consistent, biased low by about
-      Var(r) / (2 num_samples).
+    - `"self_normalized"`: mean(-log r) + log mean(r). Consistent if q is positive wherever p is,
+      biased low by about Var(r) / (2 num_samples) for the normalised r.
 
     A draw where p is zero makes the estimate infinite, as the KL is, and `std_error` with it.
 

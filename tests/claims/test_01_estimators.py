@@ -107,6 +107,17 @@ def test_self_normalized_cancels(page):
 
 
 @proves(
+    "k1-and-k3-cross",
+    oracle="SciPy's quadrature of both variances on either side of the border",
+    tolerance="the page's 0.63 nats separates the order of the two at 0.01 nats on either side",
+)
+def test_k1_and_k3_cross(page):
+    below, above = (np.sqrt(2 * (page["ch1-crossing"] + shift)) for shift in (-0.01, 0.01))
+    assert deviation("k3", below) < deviation("k1", below)
+    assert deviation("k3", above) > deviation("k1", above)
+
+
+@proves(
     "self-normalized-bias",
     oracle="-Var(r) / (2 n) = -(e - 1) / 200 for N(0, 1), N(1, 1) and n = 100",
     tolerance="15% (the next order in 1/n) and 5 standard errors of 20,000 repeats; below zero by 5 of them",

@@ -79,7 +79,7 @@ def test_trap_descent(page):
 
 @proves(
     "moving-draws",
-    oracle="slopes of KL(q || p) by hand; for k2 differences of its expectation by SciPy's quadrature",
+    oracle="slopes of KL(q || p) by hand; for k2 differences of trapezoid sums of its expectation",
     tolerance="|z| < 5 a coordinate (false-fail 6e-7), here and for the numbers of the page",
 )
 @pytest.mark.parametrize("name", TERMS)

@@ -31,9 +31,11 @@ def test_letters_are_asymmetric(page):
     assert page["ch1-tax-ratio"] == pytest.approx(english / french, rel=1e-12)
     assert english > 1.5 * french > 0
     assert page["ch1-refunds"] == np.sum(Q < P)
-    k = ALPHABET.index("k")
-    assert FRENCH[k] == 0 < ENGLISH[k]
-    assert page["ch1-tax-k"] == pytest.approx(np.log2(P[k]) - np.log2(Q[k]), rel=1e-12)
+    h, log_ratio = ALPHABET.index("h"), np.log2(P / Q)
+    assert np.argmax(np.abs((P + Q) * log_ratio)) == h  # what a letter adds to English's surplus minus French's
+    expected = {"english": P[h], "french": Q[h], "tax": log_ratio[h]}
+    expected |= {"paid": (P * log_ratio)[h], "refund": (Q * log_ratio)[h]}
+    assert {name: page[f"ch1-h-{name}"] for name in expected} == pytest.approx(expected, rel=1e-12)
 
 
 @proves("gaussian-closed-form", oracle="SciPy's adaptive quadrature of the definition", tolerance="1e-8 nats")
@@ -46,23 +48,22 @@ def test_gaussian_closed_form(page):
 @proves(
     "kl-nonnegative",
     oracle="exhaustive sums over 1000 random alphabets in NumPy; SciPy's quadrature for random Gaussian pairs",
-    tolerance="no value below zero; below 1e-12 for equal arguments only",
+    tolerance="every value above 1e-12 for different arguments; the library's exactly 0 for equal ones",
 )
 def test_nonnegative():
     rng = np.random.default_rng(0)
     q, p = rng.dirichlet(np.ones(5), size=(2, 1000))
     assert np.sum(q * np.log(q / p), axis=1).min() > 1e-12
-    assert np.all(np.sum(q * np.log(q / q), axis=1) == 0)
     for m, s in zip(rng.normal(size=12), np.exp(rng.normal(size=12) / 2), strict=True):
         exact = integral(stats.norm(m, s), stats.norm(0, 1))
-        assert exact > 1e-12
+        assert exact > 1e-12 and kl(MeanField.from_std([m], [s]), MeanField.from_std([m], [s])) == 0
         assert float(kl(MeanField.from_std([m], [s]), MeanField.standard(1))) == pytest.approx(exact, abs=1e-8)
 
 
 @proves(
     "float-zero",
     oracle="the series of the divergence in 64 bits, which is above zero for all 1000 pairs",
-    tolerance="shares to 0.02 of a recomputation; the library's values to 2% of the series",
+    tolerance="shares to 0.02 of a recomputation; the library's 1000 values above zero",
 )
 def test_float_zero(page):
     p_std = np.float32(3)
@@ -75,6 +76,8 @@ def test_float_zero(page):
     assert page["ch1-float-negative"] == pytest.approx(np.mean(values < 0), abs=0.02)
     assert page["ch1-float-zero"] > 0.1 and page["ch1-float-negative"] > 0.005
     assert page["ch1-float-stable"] is True
+    near = np.float32(2e-9)  # twice the difference of the log scales; the divergence is 1e-18 and not zero
+    assert np.expm1(near) - near == 0 and page["ch1-float-near"] == "0"
 
 
 @proves("no-triangle", oracle="SciPy's adaptive quadrature of the definition", tolerance="1e-8 nats")
@@ -156,9 +159,9 @@ def test_nansum_hides_infinity(page):
 @proves("eps-sets-the-price", oracle="SciPy's rel_entr on recounted letters", tolerance="1e-9")
 def test_eps_sets_the_price(page):
     q, p = ENGLISH / ENGLISH.sum(), FRENCH / FRENCH.sum()
-    for name, eps in (("small", 1e-12), ("large", 1e-3)):
+    for name, eps in (("small", 1e-12), ("large", 1e-3), ("largest", 1e-2)):
         assert page[f"ch1-eps-{name}"] == pytest.approx(special.rel_entr(q, p + eps).sum(), abs=1e-9)
-    assert page["ch1-eps-small"] > 3 * page["ch1-eps-large"]
+    assert page["ch1-eps-small"] > 3 * page["ch1-eps-large"] and page["ch1-eps-largest"] < 0
 
 
 @proves(
