@@ -101,6 +101,15 @@ def test_a_prediction_is_answered_by_the_keyboard(visit):
     assert tab.get_by_role("group", name="You read a page").count() == 1
 
 
+def test_figures_stand_on_the_panel_that_their_colors_were_chosen_for(browser):
+    context = browser.new_context(**LOOKS["dark"])
+    tab = context.new_page()
+    tab.goto((HTML / "chapters/01-what-is-kl.html").as_uri())
+    panel = tab.locator("article figure img").first.evaluate("image => getComputedStyle(image).backgroundColor")
+    context.close()
+    assert panel == "rgb(233, 236, 240)"  # #e9ecf0, as in tests/test_plots.py
+
+
 def test_a_claim_leads_to_its_proof_and_back(visit):
     tab = visit("chapters/01-what-is-kl")
     mark = tab.locator("sup.claim a").first
