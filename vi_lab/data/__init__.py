@@ -2,6 +2,7 @@
 
 import unicodedata
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,3 +25,29 @@ def letter_counts(language: str) -> np.ndarray:
     # Unicode decomposes an accented letter into the letter and its mark, but leaves ligatures whole.
     folded = unicodedata.normalize("NFKD", text.casefold()).replace("œ", "oe").replace("æ", "ae")
     return np.array([folded.count(letter) for letter in LETTERS])
+
+
+class Wells(NamedTuple):
+    """3,020 households of Araihazar, Bangladesh, whose well was found unsafe: five columns of shape (3020,)."""
+
+    switched: np.ndarray  # 1 if the household went over to another well, else 0
+    arsenic: np.ndarray  # in its own well, in 100 micrograms a liter; all are above the limit of 0.5
+    distance_m: np.ndarray  # to the nearest safe well, in meters
+    education_years: np.ndarray  # of schooling, of the head of the household
+    association: np.ndarray  # 1 if a member of the household is active in a community organization, else 0
+
+
+def wells() -> Wells:
+    """The wells data of Gelman and Hill (2006), chapter 5, as floats: who switches to a safe well?
+
+    Raises:
+        ValueError: a file that is not the one that was shipped: other columns, rows or values.
+    """
+    path = files(__package__).joinpath("wells.csv")
+    header, *rows = path.read_text(encoding="utf8").split()
+    table = np.array([row.split(",") for row in rows], dtype=float)
+    data = Wells(*table.T) if header.split(",") == list(Wells._fields) else None
+    binary = data is not None and np.isin([data.switched, data.association], [0, 1]).all()
+    if not binary or len(table) != 3020 or not np.all((table >= 0) & np.isfinite(table)):
+        check.reject("wells.csv", f"{header} and {len(rows)} rows", f"{','.join(Wells._fields)} and 3020 rows of them")
+    return data
