@@ -16,17 +16,29 @@ from vi_lab.bounds import (
     upper_bound,
 )
 from vi_lab.divergences import Estimate, kl, kl_monte_carlo, kl_quadrature, renyi
-from vi_lab.families import Family, FullRank, MeanField, Mixture
+from vi_lab.families import Bernoulli, Family, Flow, FullRank, LowRank, MeanField, Mixture
 from vi_lab.fit import Fit, fit
-from vi_lab.gradients import reparameterized
+from vi_lab.gradients import (
+    doubly_reparameterized,
+    measure_valued,
+    rao_blackwellized,
+    reparameterized,
+    score_function,
+    sticking_the_landing,
+    stratified,
+)
 
 __all__ = [
+    "Bernoulli",
     "Estimate",
     "Family",
     "Fit",
+    "Flow",
     "FullRank",
+    "LowRank",
     "MeanField",
     "Mixture",
+    "doubly_reparameterized",
     "elbo",
     "fit",
     "importance_weighted_bound",
@@ -35,9 +47,14 @@ __all__ = [
     "kl_quadrature",
     "log_weights",
     "mean_field_elbo",
+    "measure_valued",
     "models",
+    "rao_blackwellized",
     "renyi",
     "renyi_bound",
     "reparameterized",
+    "score_function",
+    "sticking_the_landing",
+    "stratified",
     "upper_bound",
 ]

@@ -33,11 +33,13 @@ def log_weights(
 def elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1) -> Float[Array, ""]:
     """The evidence lower bound E_q[log p(z, x) - log q(z)] = log p(x) - KL(q || p(z|x)), in nats (chapter 3).
 
-    The mean of `num_samples` log weights: unbiased, and free of variance where q is the exact posterior.
+    The mean of `num_samples` log weights: unbiased, and free of variance where q is the exact posterior. For a
+    `Mixture` the sum over components is exact, and `num_samples` is the number of draws of each (chapter 4).
 
-    Raises: see `log_weights`. Source: Jordan et al. (1999).
+    Raises: see `log_weights`. Source: Jordan et al. (1999); the sum over components, Morningstar et al. (2021).
     """
-    return jnp.mean(log_weights(q, key, log_joint, num_samples=num_samples))
+    z, weights = q.strata(key, num_samples)
+    return weights @ (check.evaluate(log_joint, z) - q.log_prob(z))
 
 
 def mean_field_elbo(params: Mapping[str, Array], key: Key[Array, ""], log_joint: LogJoint) -> Float[Array, ""]:

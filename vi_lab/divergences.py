@@ -11,10 +11,10 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from vi_lab import _checks as check
-from vi_lab.families import FullRank, MeanField
+from vi_lab.families import FullRank, LowRank, MeanField
 from vi_lab.quadrature import grid
 
-Gaussian = MeanField | FullRank
+Gaussian = MeanField | FullRank | LowRank
 
 
 class Density(Protocol):

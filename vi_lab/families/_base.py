@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import dataclass_transform
 
 import jax
+import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 from jaxtyping import Array, Float, Key
 
@@ -71,3 +72,11 @@ class Family(ABC):
         check.check_count("num_samples", num_samples)
         dtype = jax.tree.leaves(self)[0].dtype
         return self.transform(jax.random.normal(key, (num_samples, self.noise_dim), dtype))
+
+    def strata(self, key: Key[Array, ""], num_samples: int) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
+        """Draws z and weights that sum to one: sum_i weights_i f(z_i) is an unbiased estimate of E_q[f(z)].
+
+        One stratum, n = num_samples and equal weights, unless a family can sum over parts of itself exactly.
+        """
+        z = self.sample(key, num_samples)
+        return z, jnp.full(num_samples, 1 / num_samples, z.dtype)

@@ -12,7 +12,7 @@ from vi_lab.families.gaussian import MeanField
 
 NO_TRANSFORM = (
     "Mixture has no reparameterization: the label of a draw is discrete, so z is not differentiable in the logits. "
-    "Draw with .sample(key, num_samples)."
+    "Draw with .sample(key, num_samples); gradients: stratified, which sums over the labels, or score_function."
 )
 
 
@@ -78,6 +78,16 @@ class Mixture(Family):
         labels = jax.random.categorical(label_key, self.logits, shape=(num_samples,))
         draws = jnp.stack([q.sample(k, num_samples) for k, q in zip(keys, self.components, strict=True)])
         return draws[labels, jnp.arange(num_samples)]
+
+    def strata(self, key: Key[Array, ""], num_samples: int) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
+        """`num_samples` draws of *each* component, weighted by w_k / num_samples: the sum over the labels is exact.
+
+        Differentiable in q: in the components through their draws, in the logits through the weights.
+        """
+        keys = jax.random.split(key, len(self.components))
+        parts = [q.strata(k, num_samples) for k, q in zip(keys, self.components, strict=True)]
+        weights = [w * inner for w, (_, inner) in zip(self.weights, parts, strict=True)]
+        return jnp.concatenate([z for z, _ in parts]), jnp.concatenate(weights)
 
     @property
     def noise_dim(self) -> int:
