@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,19 @@ class Normalized:
         return check.evaluate(self.log_joint, z.reshape(-1, self.dim)).reshape(z.shape[:-1]) - self.log_evidence
 
 
+class Sites(NamedTuple):
+    """The factors of a likelihood p(x|z) = t_1 ... t_n, each a function of one projection a_i . z (chapter 4).
+
+    Attributes:
+        directions: the vectors a_i, shape (n, dim).
+        log_z: (i, mean, var) -> log of the integral of t_i(u) N(u; mean, var) over u, in nats, for var >= 0;
+            twice differentiable in the mean. A `jax.tree_util.Partial` that holds the data.
+    """
+
+    directions: Float[Array, "n dim"]
+    log_z: Callable[..., Float[Array, ""]]
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A joint density p(z, x) with the data x inside, and None for what has no exact answer.
@@ -45,6 +58,7 @@ class Model:
         log_likelihood: log p(x|z) of one point z.
         simulate: (key, z) -> a data set of the same shape, drawn from p(x|z).
         constrain: z -> a dictionary of the model's own named quantities.
+        sites: the factors of the likelihood, for expectation propagation.
     """
 
     log_joint: LogJoint
@@ -55,6 +69,7 @@ class Model:
     log_likelihood: LogJoint | None = None
     simulate: Callable[..., Array] | None = None
     constrain: Callable[[Float[Array, " dim"]], dict[str, Any]] | None = None
+    sites: Sites | None = None
 
 
 def posterior_model(prior: Family, log_likelihood: LogJoint, **exact: Any) -> Model:
@@ -65,3 +80,13 @@ def posterior_model(prior: Family, log_likelihood: LogJoint, **exact: Any) -> Mo
 
 def _log_joint(prior: Family, log_likelihood: LogJoint, z: Float[Array, " dim"]) -> Float[Array, ""]:
     return prior.log_prob(z) + log_likelihood(z)
+
+
+def from_family(posterior: Family) -> Model:
+    """A normalised target: its log joint is the log density of `posterior`, its log evidence zero."""
+    log_joint = jax.tree_util.Partial(_log_prob, posterior)
+    return Model(log_joint, posterior.dim, log_evidence=jnp.zeros(()), posterior=posterior)
+
+
+def _log_prob(posterior: Family, z: Float[Array, " dim"]) -> Float[Array, ""]:
+    return posterior.log_prob(z)
