@@ -15,8 +15,8 @@ from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
 from vi_lab.bounds import log_weights
 from vi_lab.divergences import Estimate
-from vi_lab.families import Family
-from vi_lab.gradients import reparameterized
+from vi_lab.families import Bernoulli, Family, Mixture
+from vi_lab.gradients import rao_blackwellized, reparameterized, stratified
 
 Q = TypeVar("Q", bound=Family)
 BLOCK = 250  # steps between two looks at the state: a failed run wastes at most so many
@@ -57,7 +57,7 @@ def fit(
     num_steps: int = 2000,
     num_samples: int = 16,
     optimizer: optax.GradientTransformation | None = None,
-    gradient: Callable[..., tuple[Array, Q]] = reparameterized,
+    gradient: Callable[..., tuple[Array, Q]] | None = None,
 ) -> Fit[Q]:
     """Climbs the ELBO, in nats, from q by stochastic gradient steps (chapter 5).
 
@@ -69,7 +69,7 @@ def fit(
             and is not.
         optimizer: any optax transformation; by default Adam, its rate falling from 0.1 to 0 along a cosine.
             A new object compiles anew: make it once where you fit often.
-        gradient: an estimator of `vi_lab.gradients`.
+        gradient: an estimator of `vi_lab.gradients`; by default the one that serves q's family best.
 
     A step whose ELBO or gradient is not finite ends the run: `reason` says at which step, `q` is the last
         good one.
@@ -80,12 +80,13 @@ def fit(
     """
     if not isinstance(q, Family):
         check.reject("q", f"a {type(q).__name__}", "a distribution to start from, such as MeanField.standard(dim)")
-    if not callable(gradient):
+    if not callable(gradient) and gradient is not None:
         check.reject("gradient", repr(gradient), "an estimator such as vi_lab.reparameterized")
     if not hasattr(optimizer, "update") and optimizer is not None:
         check.reject("optimizer", repr(optimizer), "an optax optimizer such as optax.adam(0.01)")
     check.check_count("num_steps", num_steps)
     check.check_count("num_samples", num_samples)
+    gradient = _default_gradient(q) if gradient is None else gradient
     optimizer = _default_optimizer(num_steps) if optimizer is None else optimizer
     log_joint = _as_pytree(log_joint)
     run_key, final_key = jax.random.split(key)
@@ -106,6 +107,12 @@ def fit(
     kept = _final_elbo(state.last_finite, final_key, log_joint)
     reason = _failure(step, np.append(trace, elbo.value)[step], kept)
     return Fit(state.last_finite, kept, trace[:step], False, reason)
+
+
+def _default_gradient(q: Family) -> Callable[..., tuple[Array, Family]]:
+    if isinstance(q, Mixture):
+        return stratified
+    return rao_blackwellized if isinstance(q, Bernoulli) else reparameterized
 
 
 @lru_cache
