@@ -63,6 +63,33 @@ def check_points(argument: str, value: Array, dim: int) -> None:
         reject(argument, f"shape {value.shape}", f"shape (..., {dim})")
 
 
+def check_design(x: Array, y: Array) -> None:
+    """A design matrix x of shape (n, dim) and one finite response y for each of its rows."""
+    if x.ndim != 2 or x.size == 0:
+        reject("x", f"shape {x.shape}", "a design matrix of shape (n, dim)")
+    check_shape("y", y, x.shape[:1])
+    check_finite("x", x)
+    check_finite("y", y)
+
+
+def check_binary(argument: str, value: Array) -> None:
+    if is_concrete(value) and not np.isin(value, (0, 1)).all():
+        reject(argument, f"values {np.unique(value)[:5].tolist()}", "the values 0 and 1 alone")
+
+
+def check_fraction(argument: str, value: Array) -> None:
+    check_scalar(argument, value)
+    if is_concrete(value) and not 0 < float(value) < 1:
+        reject(argument, f"{float(value):g}", "a number between 0 and 1, both excluded")
+
+
+def check_scales(**scales: Array) -> None:
+    """Standard deviations by name: single numbers, finite and above zero."""
+    for name, scale in scales.items():
+        check_scalar(name, scale)
+        check_positive(name, scale)
+
+
 def check_same_dim(q: Any, p: Any) -> None:
     if q.dim != p.dim:
         reject("p", f"dim {p.dim}", f"dim {q.dim}, that of q")

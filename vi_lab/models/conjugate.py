@@ -39,11 +39,7 @@ def conjugate_regression(x: ArrayLike, y: ArrayLike, *, noise_std: float = 1.0, 
             zero.
     """
     x, y, noise_std, prior_std = check.as_floats(x, y, noise_std, prior_std)
-    if x.ndim != 2 or x.size == 0:
-        check.reject("x", f"shape {x.shape}", "a design matrix of shape (n, dim)")
-    check.check_shape("y", y, x.shape[:1])
-    check.check_finite("x", x)
-    check.check_finite("y", y)
+    check.check_design(x, y)
     return _linear(x, y, noise_std, jnp.zeros(x.shape[1], x.dtype), prior_std, FullRank)
 
 
@@ -52,9 +48,7 @@ def _linear(x: Array, y: Array, noise_std: Array, prior_mean: Array, prior_std: 
 
     log p(y) = log p(y, z) - log p(z|y) at any z; the posterior mean is where rounding hurts least.
     """
-    for name, scale in {"noise_std": noise_std, "prior_std": prior_std}.items():
-        check.check_scalar(name, scale)
-        check.check_positive(name, scale)
+    check.check_scales(noise_std=noise_std, prior_std=prior_std)
     mean, cov = _posterior(x, y, noise_std, prior_mean, prior_std)
     if family is MeanField:
         posterior = MeanField.from_std(mean, jnp.sqrt(jnp.diag(cov)))

@@ -30,14 +30,9 @@ def probit(x: ArrayLike, y: ArrayLike, *, prior_std: float = 1.0) -> Model:
             not finite, a prior_std that is not above zero.
     """
     x, y, prior_std = check.as_floats(x, y, prior_std)
-    if x.ndim != 2 or x.size == 0:
-        check.reject("x", f"shape {x.shape}", "a design matrix of shape (n, dim)")
-    check.check_shape("y", y, x.shape[:1])
-    check.check_finite("x", x)
-    if check.is_concrete(y) and not np.isin(y, (0, 1)).all():
-        check.reject("y", f"values {np.unique(y)[:5].tolist()}", "the values 0 and 1 alone")
-    check.check_scalar("prior_std", prior_std)
-    check.check_positive("prior_std", prior_std)
+    check.check_design(x, y)
+    check.check_binary("y", y)
+    check.check_scales(prior_std=prior_std)
     dim = x.shape[1]
     model = posterior_model(
         MeanField.from_std(jnp.zeros(dim, x.dtype), jnp.full(dim, prior_std)),
