@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export JAX_PLATFORMS := cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help env book notebooks exercises test test-keys lint format serve lock clean
+.PHONY: help env book notebooks exercises frameworks test test-keys lint format serve lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s%s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ notebooks: book ## write the executed chapters to notebooks/
 
 exercises: env ## generate the student notebooks from their masters
 	@$(PY) tools/exercises.py build
+
+frameworks: env ## make .venv-frameworks: PyTorch (for the CPU) and TensorFlow Probability, optional
+	@$(PY) tools/frameworks.py
 
 test: env ## everything that must hold: lint, book, notebooks, exercises, tests
 	@$(PY) tools/check.py
@@ -41,8 +44,8 @@ serve: book ## show the book on http://localhost:$(PORT)
 	@echo "serving on http://localhost:$(PORT), Ctrl-C ends it"
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lock: env ## write requirements.txt anew from pyproject.toml
+lock: env ## write both locks anew from pyproject.toml
 	@$(PY) tools/lock.py
 
-clean: ## remove what was built, .venv excepted
+clean: ## remove what was built, environments excepted
 	@rm -rf _build .pytest_cache .ruff_cache *.egg-info

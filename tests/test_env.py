@@ -80,25 +80,43 @@ def test_the_environment_is_made_anew_when_what_it_is_made_from_changes(house):
     assert first != env.stamp(str(house), (3, 11, 7))
 
 
-def test_the_lock_names_no_registry_and_pins_everything():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.lstrip().startswith("#")]
-    assert pins.pop() == "-e ."
-    assert all("==" in line.split(";")[0] for line in pins)
-    assert "://" not in "".join(pins)
+@pytest.mark.parametrize(("lock", "last"), [("requirements.txt", ["-e ."]), ("requirements-frameworks.txt", [])])
+def test_a_lock_names_no_registry_and_pins_everything(lock, last):
+    text = (ROOT / lock).read_text(encoding="utf8")
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    pins = [line for line in lines if "==" in line.split(";")[0]]
+    assert lines == pins + last
+    assert "://" not in text
 
 
-def test_the_lock_holds_what_the_project_asks_for():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
-    pins = {}
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf8").splitlines():
+def pins(lock):
+    """Every version of every package in the lock, by name."""
+    found = {}
+    for line in (ROOT / lock).read_text(encoding="utf8").splitlines():
         if line and line.lstrip()[0] not in "#-":
             pin = Requirement(line)
-            pins.setdefault(canonicalize_name(pin.name), []).extend(part.version for part in pin.specifier)
-    for wanted in (Requirement(text) for group in groups for text in group):
-        versions = pins.get(canonicalize_name(wanted.name), [])
-        assert versions and all(map(wanted.specifier.contains, versions)), f"{wanted}, and the lock has {versions}"
+            found.setdefault(canonicalize_name(pin.name), []).extend(part.version for part in pin.specifier)
+    return found
+
+
+def test_the_locks_hold_what_the_project_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))
+    groups = project["dependency-groups"]
+    optional = groups.pop("frameworks")
+    asked = [text for group in (project["project"]["dependencies"], *groups.values()) for text in group]
+    for lock, texts in (("requirements.txt", asked), ("requirements-frameworks.txt", optional)):
+        held = pins(lock)
+        for wanted in map(Requirement, texts):
+            versions = held.get(canonicalize_name(wanted.name), [])
+            assert versions and all(map(wanted.specifier.contains, versions)), f"{wanted}, and {lock} has {versions}"
+
+
+def test_the_frameworks_run_on_the_versions_of_the_course_and_without_cuda():
+    course, frameworks = pins("requirements.txt"), pins("requirements-frameworks.txt")
+    shared = course.keys() & frameworks.keys()
+    assert shared >= {"jax", "numpy", "numpyro", "optax"}
+    assert {name: course[name] for name in shared} == {name: frameworks[name] for name in shared}
+    assert not [name for name in frameworks if name.startswith(("nvidia", "cuda", "triton"))]
 
 
 def imports(path):
@@ -123,13 +141,16 @@ case "$(basename "$0") $*" in
   "id -u") echo 0 ;;
   python3*) exit 1 ;;
   apt-get*) echo "$DEBIAN_FRONTEND apt-get $*" >>"$SAID"; ln -sf id "$BIN/make" ;;
-  make*) echo "make $* browser=$VI_LAB_NEEDS_BROWSER" >>"$SAID" ;;
+  make*) echo "make $* browser=$VI_LAB_NEEDS_BROWSER" >>"$SAID"; [ "$*" != frameworks ] ;;
 esac
 """
 
 
 def test_a_bare_machine_gets_what_the_tests_need(tmp_path):
-    """Debian without make, git, Chromium and venv, of which every program is one script that writes down its call."""
+    """Debian without make, git, Chromium and venv, of which every program is one script that writes down its call.
+
+    The frameworks are optional: that they cannot be had is said, and the tests run.
+    """
     programs, said = tmp_path / "bin", tmp_path / "said"
     programs.mkdir()
     (programs / "id").write_text(BARE)
@@ -141,10 +162,12 @@ def test_a_bare_machine_gets_what_the_tests_need(tmp_path):
     settings = {"PATH": str(programs), "BIN": str(programs), "SAID": str(said)}
     done = subprocess.run([shutil.which("bash"), str(ROOT / ".ci/run")], env=settings, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    update, install, make = said.read_text().splitlines()
+    update, install, frameworks, make = said.read_text().splitlines()
     assert update == " apt-get update -q"
     assert install.startswith("noninteractive apt-get install")
     assert set(install.split()) >= {"chromium", "make", "git", "python3-venv"}
+    assert frameworks == "make frameworks browser="
+    assert "WITHOUT PyTorch" in done.stderr
     assert make == "make test browser=1"
 
 

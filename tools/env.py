@@ -27,10 +27,10 @@ def too_old(version, needed=NEEDED):
     return "Python %s or newer is needed, and %s is %s: try `make PYTHON=python3.13 env`." % named
 
 
-def stamp(root, version):
+def stamp(root, version, lock="requirements.txt"):
     """What the environment is made from: one line for interpreter and place, one for the packages."""
     digest = hashlib.sha256()
-    for name in ("requirements.txt", "pyproject.toml"):
+    for name in (lock, "pyproject.toml"):
         with open(os.path.join(root, name), "rb") as source:
             digest.update(source.read())
     return "Python %d.%d.%d in %s\n%s\n" % (tuple(version[:3]) + (os.path.realpath(root), digest.hexdigest()))

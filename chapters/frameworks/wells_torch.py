@@ -1,0 +1,53 @@
+"""The wells with PyTorch: logistic regression, a full-rank Gaussian, the ELBO by reparameterization."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.distributions import Bernoulli, MultivariateNormal, Normal, constraints, transform_to
+
+torch.set_default_dtype(torch.float64)
+
+wells = np.genfromtxt(Path(__file__).parents[2] / "vi_lab/data/wells.csv", delimiter=",", names=True)
+x = np.stack([wells["distance_m"] / 100, wells["arsenic"], wells["education_years"] / 4, wells["association"]], axis=1)
+x = torch.tensor(np.insert(x - x.mean(axis=0), 0, 1, axis=1))  # the intercept first
+y = torch.tensor(wells["switched"])
+
+
+def log_joint(z):  # z: (draws, 5)
+    return Normal(0, 2.5).log_prob(z).sum(-1) + Bernoulli(logits=z @ x.T).log_prob(y).sum(-1)
+
+
+def log_weights(q, num_samples):
+    z = q.rsample((num_samples,))  # reparameterized: the gradient flows through the draws
+    return log_joint(z) - q.log_prob(z)
+
+
+def main(num_steps=2000):
+    torch.manual_seed(0)
+    mean = torch.zeros(x.shape[1], requires_grad=True)
+    raw = torch.zeros(x.shape[1], x.shape[1], requires_grad=True)
+    lower_cholesky = transform_to(constraints.lower_cholesky)
+    optimizer = torch.optim.Adam([mean, raw], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
+    for _ in range(num_steps):
+        optimizer.zero_grad()
+        q = MultivariateNormal(mean, scale_tril=lower_cholesky(raw))
+        loss = -log_weights(q, 16).mean()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        q = MultivariateNormal(mean, scale_tril=lower_cholesky(raw))
+        log_w = log_weights(q, 4096)
+    return {
+        "elbo": log_w.mean().item(),
+        "std_error": log_w.std().item() / len(log_w) ** 0.5,
+        "mean": q.mean.tolist(),
+        "std": q.stddev.tolist(),
+    }
+
+
+if __name__ == "__main__":
+    fit = main()
+    print(f"PyTorch: ELBO {fit['elbo']:.3f} ± {fit['std_error']:.3f}, means {np.round(fit['mean'], 3)}")
