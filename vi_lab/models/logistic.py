@@ -21,8 +21,8 @@ def logistic_regression(x: ArrayLike, y: ArrayLike, *, prior_std: float = 2.5) -
             finite, a scale not above zero.
     """
     x, y, prior_std = check.as_floats(x, y, prior_std)
-    check.check_design(x, y)
     check.check_binary("y", y)
+    check.check_design(x, y)
     check.check_scales(prior_std=prior_std)
     mean = jnp.zeros(x.shape[1], x.dtype)
     return posterior_model(
