@@ -110,6 +110,11 @@ def test_inline_pieces(chapter, source, markdown):
             "````{note}\n```{math}\nx\n```\n````",
             "> **Note**\n>\n> $$\n> x\n> $$",
         ),
+        (
+            "Before.\n`````{tab-set}\n````{tab-item} One, $\\E$\n:selected:\n```python\nx = 1\n```\n````\n"
+            "````{tab-item} Two\nBy {eq}`eq-kl`.\n````\n`````\nAfter.",
+            "Before.\n\n**One, $\\mathbb{E}$**\n\n```python\nx = 1\n```\n\n**Two**\n\nBy (1.2).\n\nAfter.",
+        ),
     ],
 )
 def test_blocks(chapter, source, markdown):
@@ -143,6 +148,13 @@ def test_a_prediction_reads_as_question_and_folded_answers(chapter):
 def test_what_a_notebook_cannot_show_is_an_error(chapter, source):
     with pytest.raises(ValueError, match=r"\w"):
         myst.to_markdown(source, chapter)
+
+
+def test_a_tab_shows_the_file_that_it_includes(chapter):
+    source = "`````{tab-set}\n````{tab-item} PyTorch\n```{literalinclude} frameworks/wells_torch.py\n```\n````\n`````"
+    title, name, code = myst.to_markdown(source, chapter).split("\n\n", maxsplit=2)
+    assert (title, name) == ("**PyTorch**", "`chapters/frameworks/wells_torch.py`:")
+    assert code == f"```python\n{(ROOT / 'chapters/frameworks/wells_torch.py').read_text().rstrip()}\n```"
 
 
 def test_included_code_is_the_source():

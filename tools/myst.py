@@ -134,6 +134,10 @@ def _block(opened: re.Match, body: list[str], chapter: Chapter) -> str:
         return _prediction(argument, body, chapter)
     if name == "literalinclude":
         return include.code(chapter.path.parent / argument, options, chapter.path.parent.parent)
+    if name == "tab-set":
+        return f"\n{to_markdown(chr(10).join(body), chapter)}\n"
+    if name == "tab-item":
+        return _tab(argument, body, chapter)
     if name in TITLES:
         return _box(TITLES[name], [argument, *body] if argument else body, options, chapter)
     if name in ("admonition", "dropdown"):
@@ -163,6 +167,11 @@ def _box(title: str, body: list[str], options: dict[str, str], chapter: Chapter)
         return _details(inline(title, chapter), inner)
     quoted = "\n".join(f"> {line}".rstrip() for line in inner.splitlines())
     return f"\n> **{inline(title, chapter)}**\n>\n{quoted}\n"
+
+
+def _tab(title: str, body: list[str], chapter: Chapter) -> str:
+    """A notebook has no tabs: one stands under the other, each under its title."""
+    return f"\n**{inline(title, chapter)}**\n\n{to_markdown(chr(10).join(body), chapter)}\n"
 
 
 def _prediction(question: str, body: list[str], chapter: Chapter) -> str:
