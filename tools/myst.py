@@ -16,6 +16,8 @@ FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,}|~{3,})\s*(?:\{(?P<name>[\w:-]+)\})?\
 LABEL = re.compile(r"^\([\w:-]+\)=\s*$")
 OPTION = re.compile(r"^:(?P<name>[\w-]+):\s*(?P<value>.*)$")
 SPAN = re.compile(r"(?:\{(?P<role>[\w:-]+)\})?(?P<ticks>`+)(?P<body>.+?)(?P=ticks)", re.S)
+# More blank lines than a paragraph needs; not in code, where two of them part functions.
+GAP = re.compile(r"(?P<code>^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)$)|\n{3,}", re.M | re.S)
 TITLED = re.compile(r"^(?P<title>.+?)\s*<(?P<target>[^<>]+)>$", re.S)
 PAGE_LINK = re.compile(r"\]\((?!\w+:)(?P<page>\d[\w-]*)\.md(?:#[\w-]+)?\)")
 TITLES = {"note": "Note", "tip": "Tip", "warning": "Warning", "important": "Important", "seealso": "See also"}
@@ -62,7 +64,7 @@ def to_markdown(text: str, chapter: Chapter) -> str:
         out.append("\n".join(lines[at : end + 1]) if not opened["name"] else _block(opened, body, chapter))
         at = end + 1
     flush()
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
+    return GAP.sub(lambda found: found["code"] or "\n\n", "\n".join(out)).strip()
 
 
 def inline(text: str, chapter: Chapter) -> str:
