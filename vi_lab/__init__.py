@@ -6,7 +6,7 @@ order: q (what is differentiated), key, log_joint, then keyword-only settings. `
 the course's figures.
 """
 
-from vi_lab import models
+from vi_lab import ep, models
 from vi_lab.bounds import (
     elbo,
     importance_weighted_bound,
@@ -15,9 +15,16 @@ from vi_lab.bounds import (
     renyi_bound,
     upper_bound,
 )
-from vi_lab.divergences import Estimate, kl, kl_monte_carlo, kl_quadrature, renyi
+from vi_lab.divergences import Estimate, alpha_divergence, chi2, kl, kl_monte_carlo, kl_quadrature, renyi
 from vi_lab.families import Bernoulli, Family, Flow, FullRank, LowRank, MeanField, Mixture
 from vi_lab.fit import Fit, fit
+from vi_lab.forward import (
+    effective_sample_size,
+    fit_draws,
+    forward_kl,
+    importance_moment_match,
+    moment_match,
+)
 from vi_lab.gradients import (
     doubly_reparameterized,
     measure_valued,
@@ -38,9 +45,16 @@ __all__ = [
     "LowRank",
     "MeanField",
     "Mixture",
+    "alpha_divergence",
+    "chi2",
     "doubly_reparameterized",
+    "effective_sample_size",
     "elbo",
+    "ep",
     "fit",
+    "fit_draws",
+    "forward_kl",
+    "importance_moment_match",
     "importance_weighted_bound",
     "kl",
     "kl_monte_carlo",
@@ -49,6 +63,7 @@ __all__ = [
     "mean_field_elbo",
     "measure_valued",
     "models",
+    "moment_match",
     "rao_blackwellized",
     "renyi",
     "renyi_bound",
