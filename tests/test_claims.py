@@ -1,5 +1,7 @@
 """Every claim of the book has its proof, every proof its claim; and the bookkeeping notices when not."""
 
+import glued
+import nbformat
 import pytest
 
 from claims import Claim, Proof, claims, faults, proofs
@@ -97,3 +99,39 @@ def test_a_mark_that_cannot_be_read_is_an_error(house, mark):
     (house / "tests/claims/test_01_x.py").write_text(f"{mark}\ndef test_it():\n    pass\n")
     with pytest.raises(ValueError, match="test_it: @proves needs a claim, oracle= and tolerance="):
         proofs(house)
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """Two chapters, the second of two pages, each page with one number."""
+    (tmp_path / "_build/jupyter_execute/chapters").mkdir(parents=True)
+    (tmp_path / "chapters").mkdir()
+    for value, page in enumerate(("01-a", "02-a", "02-b")):
+        (tmp_path / f"chapters/{page}.md").write_text("")
+        shown(tmp_path, page, f"ch{page}", value)
+    return tmp_path
+
+
+def shown(root, page, name, value):
+    """Executes the page, as far as a test can tell: it glues the value under the name."""
+    record = {"text/plain": repr(value)}
+    output = nbformat.v4.new_output("display_data", record, metadata={"scrapbook": {"name": name}})
+    cell = nbformat.v4.new_code_cell("", outputs=[output])
+    path = root / f"_build/jupyter_execute/chapters/{page}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+
+
+def test_the_numbers_of_a_chapter_are_those_of_all_its_pages(executed):
+    assert glued.values("01", executed) == {"ch01-a": 0}
+    assert glued.values("02", executed) == {"ch02-a": 1, "ch02-b": 2}
+
+
+def test_a_page_that_is_missing_or_shares_a_name_is_an_error(executed):
+    with pytest.raises(AssertionError, match=r"no page chapters/03-\*\.md"):
+        glued.values("03", executed)
+    (executed / "chapters/01-b.md").write_text("")
+    with pytest.raises(AssertionError, match=r"no executed 01-b\.ipynb: `make book` executes"):
+        glued.values("01", executed)
+    shown(executed, "02-b", "ch02-a", 2)
+    with pytest.raises(AssertionError, match=r"02-b\.md glues again: \['ch02-a'\]"):
+        glued.values("02", executed)

@@ -1,4 +1,4 @@
-"""The wells with NumPyro: logistic regression, a full-rank Gaussian, the ELBO by reparameterization."""
+"""The wells with NumPyro: logistic regression, a full-rank Gaussian."""
 
 from pathlib import Path
 
@@ -12,14 +12,17 @@ from numpyro.infer.autoguide import AutoMultivariateNormal
 
 numpyro.enable_x64()
 
-wells = np.genfromtxt(Path(__file__).parents[2] / "vi_lab/data/wells.csv", delimiter=",", names=True)
-x = np.stack([wells["distance_m"] / 100, wells["arsenic"], wells["education_years"] / 4, wells["association"]], axis=1)
+path = Path(__file__).parents[2] / "vi_lab/data/wells.csv"
+wells = np.genfromtxt(path, delimiter=",", names=True)
+names = ["distance_m", "arsenic", "education_years", "association"]
+x = np.stack([wells[name] for name in names], axis=1) / [100, 1, 4, 1]
 x = np.insert(x - x.mean(axis=0), 0, 1, axis=1)  # the intercept first
 y = wells["switched"]
 
 
 def model():
-    z = numpyro.sample("z", dist.Normal(0, 2.5).expand([x.shape[1]]).to_event(1))
+    prior = dist.Normal(0, 2.5).expand([x.shape[1]]).to_event(1)
+    z = numpyro.sample("z", prior)
     with numpyro.plate("households", len(y)):
         numpyro.sample("switched", dist.Bernoulli(logits=x @ z), obs=y)
 
@@ -30,7 +33,7 @@ def main(num_steps=2000):
     optimizer = optax.adam(optax.cosine_decay_schedule(0.1, num_steps))
     svi = SVI(model, guide, optimizer, Trace_ELBO(num_particles=16))
     params = svi.run(fit_key, num_steps, progress_bar=False).params
-    # One particle a draw: the mean of these is the ELBO, their spread its standard error.
+    # One particle a draw, so that their spread gives the standard error.
     loss = jax.vmap(lambda key: Trace_ELBO().loss(key, params, model, guide))
     log_w = -jax.jit(loss)(jax.random.split(draw_key, 4096))
     q = guide.get_posterior(params)
@@ -44,4 +47,5 @@ def main(num_steps=2000):
 
 if __name__ == "__main__":
     fit = main()
-    print(f"NumPyro: ELBO {fit['elbo']:.3f} ± {fit['std_error']:.3f}, means {np.round(fit['mean'], 3)}")
+    means = np.round(fit["mean"], 3)
+    print(f"ELBO {fit['elbo']:.3f} ± {fit['std_error']:.3f}, means {means}")
