@@ -61,7 +61,7 @@ def test_probit_joint_agrees_with_scipy_far_into_the_tails(key):
 
 def test_probit_evidence_of_two_data_is_an_orthant():
     """Two scores with correlation rho are both positive with probability 1/4 + arcsin(rho) / (2 pi)."""
-    x, std = np.array([[1.0, 3.0], [-0.5, 2.0]]), 5.0
+    x, std = np.array([[1.0, 3.0], [-0.5, 2.0]]), 2.0
     cov = np.eye(2) + std**2 * x @ x.T
     orthant = 0.25 + np.arcsin(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1])) / (2 * np.pi)
     for y, probability in (([1, 1], orthant), ([0, 1], 0.5 - orthant)):
@@ -77,13 +77,13 @@ def test_probit_evidence_in_two_dimensions(y):
 def test_probit_evidence_in_one_dimension_and_no_more_than_two():
     x = DESIGN[:, 1:]
     value, _ = scipy.integrate.quad(
-        lambda z: np.exp(stats.norm.logpdf(z, 0, 30) + log_ndtr((2 * Y - 1) * (x[:, 0] * z)).sum()),
+        lambda z: np.exp(stats.norm.logpdf(z, 0, 10) + log_ndtr((2 * Y - 1) * (x[:, 0] * z)).sum()),
         -20,
-        200,
+        90,
         points=[0, 5, 20],
         epsabs=0,
     )
-    np.testing.assert_allclose(models.probit(x, Y, prior_std=30.0).log_evidence, np.log(value), atol=1e-8)
+    np.testing.assert_allclose(models.probit(x, Y, prior_std=10.0).log_evidence, np.log(value), atol=1e-8)
     assert models.probit(np.ones((4, 3)), [0, 1, 1, 0]).log_evidence is None
 
 
