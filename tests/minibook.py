@@ -56,6 +56,17 @@ display({"image/svg+xml": square, "text/plain": "A square of side 9.\\n[data] si
 """
 # Every variable that says where a repository is hosted.
 ADDRESS = {"VI_LAB_REPOSITORY", "VI_LAB_BRANCH", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_REF"}
+TABS = """
+`````{tab-set}
+````{tab-item} One, $\\E$
+```{literalinclude} ../vi_lab/__init__.py
+```
+````
+````{tab-item} Two
+By {eq}`eq-mini`.
+````
+`````
+"""
 TOC = "format: jb-book\nroot: intro\nchapters:\n  - file: chapters/01-mini\n  - file: chapters/claims\n"
 
 
@@ -71,7 +82,7 @@ class MiniBook:
         for name in ("chapters", "vi_lab", "tests/claims"):
             (root / name).mkdir(parents=True)
         self.chapter = root / "chapters/01-mini.md"
-        self.chapter.write_text(CHAPTER)
+        self.chapter.write_text(CHAPTER + TABS)
         (root / "chapters/claims.md").write_text("(claims)=\n# Claims\n\n```{claims}\n```\n")
         (root / "intro.md").write_text("# Start\n\n```{install-line}\n```\n")
         (root / "_toc.yml").write_text(TOC)

@@ -101,6 +101,20 @@ def test_a_prediction_is_answered_by_the_keyboard(visit):
     assert tab.get_by_role("group", name="You read a page").count() == 1
 
 
+@pytest.mark.parametrize("name", [page for page in pages() if "{tab-set}" in (ROOT / f"{page}.md").read_text("utf8")])
+def test_tabs_are_changed_by_the_keyboard(visit, name):
+    tab = visit(name)
+    tabs = tab.locator(".sd-tab-set").first
+    shown = [content.is_visible() for content in tabs.locator("> .sd-tab-content").all()]
+    assert shown == [True] + [False] * (len(shown) - 1)
+    tabs.locator("> input").first.focus()
+    tab.keyboard.press("ArrowRight")
+    assert tabs.locator("> .sd-tab-content").nth(1).is_visible()
+    outlined = "label => getComputedStyle(label).outlineStyle"
+    assert tabs.locator("> input:focus + label").evaluate(outlined) != "none", "which tab has the focus is not seen"
+    assert tab.said == []
+
+
 def test_figures_stand_on_the_panel_that_their_colors_were_chosen_for(browser):
     context = browser.new_context(**LOOKS["dark"])
     tab = context.new_page()

@@ -33,6 +33,13 @@ def test_the_page_shows_what_its_cells_computed(book):
     assert '<details class="prediction-fails" name="mini-predict">' in page
 
 
+def test_tabs_stand_one_under_the_other_in_the_notebook(book):
+    assert book.page().count('class="sd-tab-label"') == 2
+    text = "".join(json.loads(book.notebook())["cells"][-1]["source"])
+    code = "`vi_lab/__init__.py`:\n\n```python\nANSWER = 41\n```"
+    assert text.endswith(f"**One, $\\mathbb{{E}}$**\n\n{code}\n\n**Two**\n\nBy (1).")
+
+
 def test_without_an_address_buttons_are_left_out_and_the_build_says_so(book):
     assert "launch buttons left out" in (book.root / "_build/book.log").read_text()
     assert "mybinder" not in book.page() + book.page("intro")
