@@ -9,7 +9,7 @@ from jax.tree_util import Partial
 from zscores import LIMIT
 
 from vi_lab import FullRank, MeanField, fit, kl, models
-from vi_lab.fit import _advance
+from vi_lab.fit.run import _advance
 
 REGRESSION = models.conjugate_regression(np.vander([0.1, 0.5, 0.9, 1.4, 2.0], 2), [1.0, 0.2, 0.5, 2.0, 1.1])
 PRECISION = np.linalg.inv(REGRESSION.posterior.cov())
@@ -23,7 +23,7 @@ def test_mean_field_reaches_its_optimum(key):
     gap = 0.5 * (np.log(np.diag(PRECISION)).sum() - np.linalg.slogdet(PRECISION)[1])
     optimum = REGRESSION.log_evidence - gap
     assert optimum - 0.01 - LIMIT * result.elbo.std_error < result.elbo.value < optimum + LIMIT * result.elbo.std_error
-    assert result.converged and "took all 2000 steps" in result.reason and result.trace.shape == (2000,)
+    assert result.converged and "it has settled" in result.reason and len(result.trace) % 1000 == 0
 
 
 def test_full_rank_reaches_the_posterior_and_the_evidence(key):
