@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ep_oracles import TWENTY as CLUTTER
 from ep_oracles import clutter_factors, exact, from_moments, probit_factors, run
 from jax.scipy.stats import norm
 from jax.tree_util import Partial
@@ -13,9 +14,6 @@ from jax.tree_util import Partial
 from vi_lab import FullRank, models
 from vi_lab.ep import expectation_propagation
 
-# Minka's setting (z = 2, half clutter, n = 20): drawn once with NumPy's default_rng(3), rounded.
-CLUTTER = np.random.default_rng(3)
-CLUTTER = np.where(CLUTTER.random(20) < 0.5, CLUTTER.normal(0, 10**0.5, 20), CLUTTER.normal(2, 1, 20)).round(2)
 OSCILLATES = np.array([4.6, 4.4, 0.1, -1.6])
 RNG = np.random.default_rng(7)
 X = np.column_stack([np.ones(30), RNG.normal(size=30)])

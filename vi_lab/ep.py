@@ -31,7 +31,8 @@ class Result(NamedTuple):
         num_negative: sites whose precision is below zero at the end: factors that make q *wider*.
         num_skipped: updates that were left out, all sweeps together, because their cavity had no positive
             variance or their tilted moments were not finite.
-        trace: the largest disagreement of moments after each sweep, in standard deviations of q.
+        trace: the largest disagreement of moments after each sweep: of a mean in q's standard deviations, of a
+            variance relative to q's.
         site_precision, site_shift: the natural parameters of the n sites.
     """
 
