@@ -22,7 +22,7 @@ from claims import proves
 @proves(
     "elbo-last-sliver",
     oracle="SciPy minimizes the KL over mean and Cholesky factor, by a Gauss-Hermite rule, from another start",
-    tolerance="1e-4; the last two KLs above the minimum, the last the higher",
+    tolerance="1e-4; the last KL above the minimum, by less than a tenth of it",
 )
 def test_the_last_sliver_of_the_fit(page):
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -36,7 +36,7 @@ def test_the_last_sliver_of_the_fit(page):
 
     best = optimize.minimize(kl, [1, 10, 0, 1.5, 0], method="BFGS").fun
     assert page["ch3-fit-best"] == pytest.approx(best, abs=1e-4)
-    assert page["ch3-fit-last"] > page["ch3-fit-before-last"] > best
+    assert best < page["ch3-fit-last"] < 1.1 * best
 
 
 @proves("elbo-evidence-depends-on-prior", oracle="marginal Gaussian densities by SciPy", tolerance="1e-6")
