@@ -127,7 +127,9 @@ def test_undamped_oscillation_that_damping_cures():
 def test_skipped_updates_are_counted_and_an_end_without_cavities_has_no_evidence():
     result = expectation_propagation(models.clutter([6.8, -1.1, 1.8, 4.5]))
     assert not result.converged and result.num_skipped > 0 and np.isnan(result.log_evidence)
-    assert "no usable cavity" in result.reason and f"{result.num_skipped} updates skipped" in result.reason
+    assert "sites without a usable cavity at the end: 1" in result.reason
+    assert f"updates skipped for want of a usable cavity: {result.num_skipped}" in result.reason
+    assert f"negative site precisions: {result.num_negative}" in result.reason
     assert np.linalg.eigvalsh(result.q.cov()).min() > 0
 
 

@@ -207,14 +207,13 @@ def _reason(trace, tol, damping, num_improper, num_sweeps, num_negative, num_ski
     """In words: whether it converged, what to try, and what was unusual."""
     if trace[-1] <= tol:
         said = [f"converged in {num_sweeps} sweeps: all tilted moments agree with q's within {trace[-1]:.1g}"]
-    elif num_improper:
-        said = [f"not converged in {num_sweeps} sweeps: {num_improper} sites have no usable cavity at the end"]
     else:
         said = [f"not converged in {num_sweeps} sweeps: tilted moments still differ from q's by {trace[-1]:.2g}"]
-    if trace[-1] > tol:
+        if num_improper:
+            said = [f"not converged in {num_sweeps} sweeps: sites without a usable cavity at the end: {num_improper}"]
         said.append(f"try more sweeps or a damping below {damping:g}")
     if num_skipped:
-        said.append(f"{num_skipped} updates skipped for want of a usable cavity")
+        said.append(f"updates skipped for want of a usable cavity: {num_skipped}")
     if num_negative:
-        said.append(f"{num_negative} sites have negative precision")
+        said.append(f"negative site precisions: {num_negative}")
     return "; ".join(said)

@@ -80,6 +80,16 @@ def test_ep_is_ahead_of_reverse_kl(page):
     assert abs(page["ch4ep-probit-1-EP-var"]) < 5 and page["ch4ep-probit-1-EP-evidence"] < 0.01 * 10.2
 
 
+@proves("ep-log-concave-sites", oracle="EP on grids, prior sd 4: site matrices", tolerance="eigenvalues > -1e-9; 1e-6")
+def test_sites_of_a_log_concave_factor():
+    """Its own fixed point: two more sweeps change nothing."""
+    first, second = (
+        run(from_moments(np.zeros(2), 16 * np.eye(2)), probit_factors(X, Y), sweeps=k, num_points=101) for k in (12, 14)
+    )
+    assert np.linalg.eigvalsh(first[3]).min() > -1e-9
+    assert np.allclose(first[0], second[0], atol=1e-6) and np.allclose(first[1], second[1], atol=1e-6)
+
+
 @proves("ep-probit-laplace", oracle="mode and curvature by SciPy, truth on a grid", tolerance="order strict")
 def test_laplace_is_lucky(page):
     for s in (1, 2, 4):
