@@ -12,6 +12,7 @@ from vi_lab.families import Bernoulli, Family, Flow, FullRank, LowRank, MeanFiel
 from vi_lab.gradients import rao_blackwellized, score_function, sticking_the_landing, stratified
 
 RATE = 0.1  # at the start, in units of q's own width
+NETWORK_RATE = 0.01  # for weights of networks, which have no unit: at 0.03 a flow on the banana is thrown off
 
 
 def default_gradient(q: Family) -> Callable[..., tuple[Array, Family]]:
@@ -31,15 +32,20 @@ def _is_discrete(q: Family) -> bool:
     return isinstance(q, Bernoulli) or (isinstance(q, Mixture) and any(map(_is_discrete, q.components)))
 
 
-@lru_cache  # JAX knows an optimizer again only as the same object, and would else compile anew
-def default_optimizer(num_steps: int) -> optax.GradientTransformation:
-    """Adam in local coordinates, its rate falling from 0.1 to 0 along a squared cosine.
+def default_optimizer(q: Family, num_steps: int) -> optax.GradientTransformation:
+    """Adam in local coordinates, its rate falling from 0.1 (a `Flow`: 0.01) to 0 along a squared cosine.
 
     The square spends more of the run at small rates, which is where noise is averaged away. Adam's memory of
     squared gradients is 100 steps and not the customary 1,000: far from the optimum they are larger by orders of
     magnitude, and would be divided by for the rest of the run.
     """
-    schedule = optax.cosine_decay_schedule(RATE, num_steps, exponent=2)
+    parts = q.components if isinstance(q, Mixture) else [q]
+    return _adam(NETWORK_RATE if any(isinstance(part, Flow) for part in parts) else RATE, num_steps)
+
+
+@lru_cache  # JAX knows an optimizer again only as the same object, and would else compile anew
+def _adam(rate: float, num_steps: int) -> optax.GradientTransformation:
+    schedule = optax.cosine_decay_schedule(rate, num_steps, exponent=2)
     return in_local_coordinates(optax.adam(schedule, b2=0.99))
 
 

@@ -60,7 +60,7 @@ def fit(
     log_joint: LogJoint | DataLogJoint,
     *,
     num_steps: int | None = None,
-    num_samples: int = 16,
+    num_samples: int = 32,
     optimizer: optax.GradientTransformation | None = None,
     gradient: Callable[..., tuple[Array, Q]] | None = None,
     data: Any = None,
@@ -78,7 +78,7 @@ def fit(
             than 0.01 nats or than can be told from noise, and at most 20.
         num_samples: draws of q in each step (of each component, for a `Mixture`).
         optimizer: any optax transformation; by default Adam in local coordinates (`vi_lab.fit.defaults`), its rate
-            falling from 0.1 to 0 in each cycle. A new object compiles anew: make it once where you fit often.
+            falling from 0.1 (`Flow`: 0.01) to 0. A new object compiles anew: make it once where you fit often.
         gradient: an estimator of `vi_lab.gradients`; by default `sticking_the_landing`, `stratified` for a
             `Mixture`, `rao_blackwellized` for a `Bernoulli`.
         data: an array, or several in a tuple or dictionary, one row for each observation. Each step then draws
@@ -97,7 +97,7 @@ def fit(
     _check_settings(q, optimizer, gradient, num_steps=num_steps, num_samples=num_samples)
     check_data(data, batch_size)
     length, cycles = (num_steps, 1) if num_steps else (CYCLE, MAX_CYCLES)
-    optimizer = default_optimizer(length) if optimizer is None else optimizer
+    optimizer = default_optimizer(q, length) if optimizer is None else optimizer
     gradient = default_gradient(q) if gradient is None else gradient
     inputs = _as_pytree(log_joint), jax.tree.map(jnp.asarray, data)
     run_key, final_key = jax.random.split(key)
