@@ -57,7 +57,7 @@ def hessian(u, separation):
     scaled = np.exp(u[1]) * EPS
     z = u[0] + scaled
     pull = z - separation / 2 * np.tanh(separation / 2 * z)
-    bend = 1 - (separation / 2) ** 2 / np.cosh(separation / 2 * z) ** 2
+    bend = 1 - (separation / 2) ** 2 * (1 - np.tanh(separation / 2 * z) ** 2)
     mixed = NORMAL @ (bend * scaled)
     return np.array([[NORMAL @ bend, mixed], [mixed, NORMAL @ (bend * scaled**2 + pull * scaled)]])
 

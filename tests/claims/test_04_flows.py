@@ -8,6 +8,7 @@ import pytest
 from jax.tree_util import Partial
 from scipy import stats
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from zscores import assert_mean
 
 import vi_lab as vi
@@ -20,10 +21,15 @@ def log_banana(z):
     return stats.norm.logpdf(z[:, 0], 0, 2) + stats.norm.logpdf(z[:, 1], 0.5 * (z[:, 0] ** 2 - 4), 1)
 
 
-def crescent(z, side):
-    """The log density of one moon: side -1 on the left, bent down; +1 on the right, bent up."""
-    u, v = z[:, 0] - side * 0.6, z[:, 1] + side * 0.25
-    return stats.norm.logpdf(u, 0, 0.7) + stats.norm.logpdf(v, side * (u**2 - 0.49), 0.15)
+CENTER = np.array([-0.5, -0.25])
+
+
+def crescent(z, turn):
+    """The log density of one moon, an arc around turn * CENTER, by angle and log radius; area is r^2 of them."""
+    x, y = (turn * z - CENTER).T
+    log_r = np.log(np.hypot(x, y))
+    angles = np.arctan2(x, y)[:, None] + 2 * np.pi * np.array([-1, 0, 1])
+    return logsumexp(stats.norm.logpdf(angles, 0, 0.7), axis=1) + stats.norm.logpdf(log_r, 0, 0.1) - 2 * log_r
 
 
 def log_moons(z):
@@ -31,10 +37,9 @@ def log_moons(z):
 
 
 def draw_moons(rng, num_samples):
-    side = rng.choice([-1, 1], num_samples)
-    u = 0.7 * rng.standard_normal(num_samples)
-    v = side * (u**2 - 0.49) + 0.15 * rng.standard_normal(num_samples)
-    return np.stack([side * 0.6 + u, v - side * 0.25], axis=1)
+    turn = rng.choice([-1, 1], (num_samples, 1))
+    angle, r = 0.7 * rng.standard_normal(num_samples), np.exp(0.1 * rng.standard_normal(num_samples))
+    return turn * (CENTER + np.stack([r * np.sin(angle), r * np.cos(angle)], axis=1))
 
 
 @jax.jit
@@ -47,21 +52,17 @@ def push(flow, eps):
     return flow.transform(eps), jax.vmap(one)(eps)
 
 
-def log_density(p, z):
-    return p.log_prob(z)
-
-
+TARGETS = {"banana": models.banana().posterior, "moons": models.two_moons().posterior}
 OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.01, 4000))
 START = vi.Flow.standard(2, num_layers=6, hidden=16)
-SINGLE = models.banana().posterior
-TARGETS = jax.tree.map(
-    lambda leaf: leaf.astype("float64"),
-    {"banana": vi.Mixture(jnp.zeros(2), (SINGLE, SINGLE)), "moons": models.two_moons().posterior},
-)
+
+
+def log_density(on_moons, z):
+    return jnp.where(on_moons, TARGETS["moons"].log_prob(z), TARGETS["banana"].log_prob(z))
 
 
 def fitted(key, name):
-    log_joint = Partial(log_density, TARGETS[name])
+    log_joint = Partial(log_density, jnp.array(name == "moons"))
     return vi.fit(START, key, log_joint, num_steps=4000, num_samples=64, optimizer=OPTIMIZER).q
 
 
