@@ -1,0 +1,107 @@
+"""Proofs of chapter 5: sticking the landing, and the signal of the importance-weighted bound."""
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+from zscores import LIMIT
+
+from claims import proves
+
+RATIOS = np.array([0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0])
+KS = (1, 4, 16, 64)
+
+
+@proves(
+    "landing-has-no-noise-at-the-posterior",
+    oracle="closed form (1 - r)^2 / r^2 at r = 1",
+    tolerance="1e-12, in both parameters",
+)
+def test_zero_at_the_posterior(page):
+    in_mean, in_log_std = page["ch5-landing"]
+    assert in_mean[4] < 1e-12 and in_log_std[4] < 1e-12
+
+
+@proves(
+    "landing-crosses-at-one-half",
+    oracle="closed form (1 - r)^2 / r^2",
+    tolerance="1e-6: with equal means both estimators are multiples of one draw",
+)
+def test_crossover(page):
+    law = ((1 - RATIOS) / RATIOS) ** 2
+    np.testing.assert_allclose(page["ch5-landing"][0], law, atol=1e-6)
+    np.testing.assert_allclose(page["ch5-landing"][1], law, atol=1e-6)
+    assert page["ch5-landing-narrow"] == pytest.approx(16)
+    assert law[2] == 1 and np.all(law[:2] > 1) and np.all(law[3:] < 1)
+
+
+@proves(
+    "landing-with-offset-means",
+    oracle="variances of both estimators by SciPy quadrature over the draw, and the closed form",
+    tolerance="1e-6 between the two; 10 percent of the page's ratio from 10,000 draws",
+)
+def test_offset_means(page):
+    def variance(values):
+        first, second = (
+            integrate.quad(lambda e, k=k: values(e) ** k * stats.norm.pdf(e), -12, 12, limit=200)[0] for k in (1, 2)
+        )
+        return second - first**2
+
+    exact = []
+    for r in RATIOS:
+        s, v, delta = np.sqrt(r), 1.0, 1.0  # posterior variance 1, means one standard deviation apart
+        stuck = variance(lambda e, s=s, v=v, delta=delta: s * e * (-(delta + s * e) / v + e / s))
+        plain = variance(lambda e, s=s, v=v, delta=delta: s * e * (-(delta + s * e) / v) + 1)
+        exact.append(stuck / plain)
+    np.testing.assert_allclose(exact, (RATIOS + 2 * (1 - RATIOS) ** 2) / (RATIOS + 2 * RATIOS**2), rtol=1e-6)
+    assert exact[2] == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(page["ch5-landing-off"][1], exact, rtol=0.1)
+    assert page["ch5-landing-off-one"] == pytest.approx(1 / 3, rel=0.1)
+    np.testing.assert_allclose(page["ch5-landing-off"][0], ((1 - RATIOS) / RATIOS) ** 2, atol=1e-6)
+
+
+def signal(width: float, num_weights: int, doubly: bool, repeats: int = 20_000) -> float:
+    """Mean over standard deviation of the slope in the mean, in NumPy; posterior N(0, 1), q = N(-0.5, width^2)."""
+    e = np.random.default_rng(num_weights).standard_normal((repeats, num_weights))
+    z = -0.5 + width * e
+    log_w = -0.5 * z**2 + 0.5 * e**2
+    share = np.exp(log_w - log_w.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    slopes = (share**2 * (-z + e / width) if doubly else share * -z).sum(axis=1)
+    return abs(slopes.mean()) / slopes.std()
+
+
+def shown_as_simulated(shown, width, doubly, slack):
+    for k, value in zip(KS, shown, strict=True):
+        own = signal(width, k, doubly)
+        error = np.sqrt((1 + own**2 / 2) * (1 / 10_000 + 1 / 20_000))
+        assert abs(value - own) < LIMIT * error + slack * own, (width, k)
+
+
+@proves(
+    "weighted-signal-falls-and-rises",
+    oracle="both estimators written in NumPy, 20,000 runs for each K",
+    tolerance="|z| < 5 and 2 percent; the order strict",
+)
+def test_signal(page):
+    plain, doubly = page["ch5-snr-plain-wide"], page["ch5-snr-doubly-wide"]
+    shown_as_simulated(plain, 1.4, False, 0.02)
+    shown_as_simulated(doubly, 1.4, True, 0.02)
+    assert plain[0] > 2 * plain[1] > 2 * plain[2] and plain[0] > 4 * plain[3]
+    assert doubly[3] > 1.8 * doubly[2] > 3 * doubly[1]
+    assert doubly[1] >= 0.9 * doubly[0]
+
+
+@proves(
+    "narrow-q-defeats-the-cure",
+    oracle="both estimators in NumPy; the integrand of E_q[w^2], which grows without end",
+    tolerance="15 percent of each ratio (heavy tails)",
+)
+def test_narrow(page):
+    plain, doubly = page["ch5-snr-plain-narrow"], page["ch5-snr-doubly-narrow"]
+    shown_as_simulated(plain, 0.6, False, 0.15)
+    shown_as_simulated(doubly, 0.6, True, 0.15)
+    assert doubly[3] < 1.1 * doubly[0] and plain[3] < plain[0]
+    far = np.array([5.0, 10.0, 20.0])
+    integrand = 2 * stats.norm(0, 1).logpdf(far) - stats.norm(-0.5, 0.6).logpdf(far)
+    assert np.all(np.diff(integrand) > 5), "E_q[w^2] should diverge"
+    assert stats.norm(0, 1).var() * 0.6**2 < 0.5
