@@ -66,5 +66,5 @@ def test_an_order_that_is_no_number_is_named(alpha):
 def test_other_dimensions_and_families_are_refused():
     with pytest.raises(ValueError, match="p: got dim 1, needs dim 2"):
         renyi(MeanField.standard(2), MeanField.standard(1), 0.5)
-    with pytest.raises(NotImplementedError, match="kl_monte_carlo"):
+    with pytest.raises(NotImplementedError, match=r"^renyi: .*-renyi_bound[(]"):
         renyi(Mixture([0.0], (MeanField.standard(1),)), MeanField.standard(1), 0.5)

@@ -90,6 +90,19 @@ def check_scales(**scales: Array) -> None:
         check_positive(name, scale)
 
 
+def check_cov(argument: str, cov: Array) -> None:
+    """Symmetric and positive definite: whether a Cholesky of a singular matrix fails is up to rounding."""
+    if not is_concrete(cov):
+        return
+    cov = np.asarray(cov)
+    if not np.allclose(cov, cov.T, atol=1e-6 * np.max(np.abs(cov))):
+        reject(argument, "a matrix that differs from its transpose", "a symmetric one")
+    std = np.sqrt(np.where(np.diag(cov) > 0, np.diag(cov), 1))
+    smallest = np.linalg.eigvalsh(cov / std / std[:, None])[0]  # of the correlations: free of the coordinates' units
+    if not smallest > 4 * len(cov) * np.finfo(cov.dtype).eps:
+        reject(argument, f"smallest eigenvalue {np.linalg.eigvalsh(cov)[0]:g}", "a matrix that is positive definite beyond rounding")
+
+
 def check_same_dim(q: Any, p: Any) -> None:
     if q.dim != p.dim:
         reject("p", f"dim {p.dim}", f"dim {q.dim}, that of q")
@@ -100,9 +113,15 @@ def check_count(argument: str, value: int, least: int = 1) -> None:
         reject(argument, repr(value), f"a whole number of at least {least}")
 
 
-def check_number(argument: str, value: float) -> None:
+def check_number(argument: str, value: Any) -> float:
+    """The number itself, also out of an array without axes, whose dtype would else spread to the result."""
+    if isinstance(value, jax.core.Tracer):
+        reject(argument, "a value that JAX traces", "a finite number, known at compile time: float(...) of it")
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not np.isfinite(value):
         reject(argument, repr(value), "a finite number")
+    return value
 
 
 def check_option(argument: str, value: object, options: Any) -> None:

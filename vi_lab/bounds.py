@@ -97,7 +97,7 @@ def renyi_bound(
     Source: Li and Turner (2016).
     """
     check.check_count("num_repeats", num_repeats)
-    check.check_number("alpha", alpha)
+    alpha = check.check_number("alpha", alpha)
     check.check_count("num_samples", num_samples)
     log_w = log_weights(q, key, log_joint, num_samples=num_samples * num_repeats)
     if alpha == 1:

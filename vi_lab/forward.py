@@ -153,7 +153,7 @@ def fit_draws(
     check.check_points("draws", draws, q.dim)
     check.check_count("num_steps", num_steps)
     check.check_count("batch_size", batch_size)
-    check.check_number("learning_rate", learning_rate)
+    learning_rate = check.check_number("learning_rate", learning_rate)
     check.check_positive("learning_rate", jnp.asarray(learning_rate))
     fitted, trace = _ascend(q, key, draws, jnp.asarray(learning_rate, draws.dtype), num_steps, batch_size)
     bad = ~np.isfinite(trace)

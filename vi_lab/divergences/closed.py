@@ -8,6 +8,10 @@ from vi_lab import _checks as check
 from vi_lab.families import FullRank, LowRank, MeanField
 
 Gaussian = MeanField | FullRank | LowRank
+WAYS = (
+    "kl_monte_carlo(q, p, key, num_samples=...), or, for densities in one or two dimensions, "
+    "kl_quadrature(q, p, lower, upper)"
+)
 
 
 def kl(q: Gaussian, p: Gaussian) -> Float[Array, ""]:
@@ -25,7 +29,7 @@ def kl(q: Gaussian, p: Gaussian) -> Float[Array, ""]:
 
     Source: Kullback (1959), chapter 9, rearranged.
     """
-    require_gaussians("kl", q, p)
+    require_gaussians("kl", q, p, WAYS)
     delta = q.log_diag - p.log_diag
     if isinstance(q, MeanField) and isinstance(p, MeanField):
         shift, off_diagonal = (q.mean - p.mean) / p.std, 0.0
@@ -36,10 +40,9 @@ def kl(q: Gaussian, p: Gaussian) -> Float[Array, ""]:
     return 0.5 * (off_diagonal + jnp.sum(jnp.expm1(2 * delta) - 2 * delta) + jnp.sum(shift**2))
 
 
-def require_gaussians(name: str, q: object, p: object) -> None:
+def require_gaussians(name: str, q: object, p: object, way: str) -> None:
+    """NotImplementedError with the `way` to estimate unless both are Gaussian; ValueError for different dimensions."""
     if not isinstance(q, Gaussian) or not isinstance(p, Gaussian):
-        raise NotImplementedError(
-            f"{name}: no closed form for {type(q).__name__} and {type(p).__name__}. Estimate it with "
-            "kl_monte_carlo(q, p, key, num_samples=...), or in one or two dimensions kl_quadrature(q, p, lower, upper)."
-        )
+        pair = f"{type(q).__name__} and {type(p).__name__}"
+        raise NotImplementedError(f"{name}: no closed form for {pair}. Estimate it with {way}.")
     check.check_same_dim(q, p)

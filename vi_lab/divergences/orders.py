@@ -17,6 +17,8 @@ from jaxtyping import Array, Float
 from vi_lab import _checks as check
 from vi_lab.divergences.closed import Gaussian, kl, require_gaussians
 
+BY_DRAWS = "-renyi_bound(q, key, p.log_prob, num_samples=..., alpha={}), p being normalized"
+
 
 def renyi(q: Gaussian, p: Gaussian, alpha: float) -> Float[Array, ""]:
     r"""Rényi divergence of order alpha of two Gaussians, in nats (chapter 1).
@@ -40,15 +42,15 @@ def renyi(q: Gaussian, p: Gaussian, alpha: float) -> Float[Array, ""]:
 
     Source: Gil, Alajaji and Linder (2013), rearranged so that alpha near 1 loses no digits.
     """
-    check.check_number("alpha", alpha)
-    require_gaussians("renyi", q, p)
+    alpha = check.check_number("alpha", alpha)
+    require_gaussians("renyi", q, p, BY_DRAWS.format(alpha))
     if alpha == 1:
         return kl(q, p)
     ratio = solve_triangular(p.scale_tril, q.scale_tril, lower=True)
     shift = solve_triangular(p.scale_tril, q.mean - p.mean, lower=True)
     excess = (1 - alpha) * (ratio @ ratio.T - jnp.eye(q.dim, dtype=ratio.dtype))  # B - I
     eigenvalues = jnp.linalg.eigvalsh(excess)
-    finite = jnp.all(eigenvalues > -1)
+    finite = ~jnp.any(eigenvalues <= -1)  # NaN is not infinity: it stays NaN
     excess, eigenvalues = jnp.where(finite, excess, 0), jnp.where(finite, eigenvalues, 0)  # gradients stay finite
     quadratic = alpha * shift @ jnp.linalg.solve(excess + jnp.eye(q.dim, dtype=ratio.dtype), shift)
     log_dets = jnp.sum(jnp.log1p(eigenvalues) / (1 - alpha) - 2 * (q.log_diag - p.log_diag))
@@ -75,7 +77,9 @@ def alpha_divergence(q: Gaussian, p: Gaussian, alpha: float) -> Float[Array, ""]
 
     Source: Amari (1985); in this parametrization Minka (2005), "Divergence measures and message passing".
     """
-    check.check_number("alpha", alpha)
+    alpha = check.check_number("alpha", alpha)
+    way = f"expm1((alpha - 1) * D) / (alpha * (alpha - 1)), where D is {BY_DRAWS.format(alpha)}"
+    require_gaussians("alpha_divergence", q, p, way)
     if alpha < 0.5:
         return alpha_divergence(p, q, 1 - alpha)
     if alpha == 1:
@@ -87,7 +91,8 @@ def chi2(q: Gaussian, p: Gaussian) -> Float[Array, ""]:
     r"""Chi-square divergence of two Gaussians: \int q(z)^2 / p(z) dz - 1 = exp(D_2(q || p)) - 1 (chapter 4).
 
     A number without a unit; exp(D_2) - 1 with the Rényi divergence D_2 in nats. It is the variance of the weight
-    q(z) / p(z) under p, and twice the alpha-divergence of order 2. +inf where q is so wide that the integral diverges.
+    q(z) / p(z) under p, and twice the alpha-divergence of order 2, an order that TFP, viabel and Minka call -1, NumPyro
+    and BlackJAX 2. +inf where q is so wide that the integral diverges.
 
     Raises:
         ValueError: different dimensions.
@@ -95,4 +100,5 @@ def chi2(q: Gaussian, p: Gaussian) -> Float[Array, ""]:
 
     Source: Dieng et al. (2017), whose bound has the order 2 of (p, q).
     """
+    require_gaussians("chi2", q, p, f"expm1(D), where D is {BY_DRAWS.format(2)}")
     return jnp.expm1(renyi(q, p, 2.0))
