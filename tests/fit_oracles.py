@@ -63,11 +63,14 @@ def eight_schools_elbo(q) -> jax.Array:
     return likelihood + prior + gaussian_entropy(q)
 
 
-def logistic_elbo(x, y, prior_std, q) -> jax.Array:
-    """The ELBO of a Gaussian q for logistic regression: each row's predictor is normal, one integral a row."""
+def logistic_elbo(x, y, prior_std, q, weight=1.0) -> jax.Array:
+    """The ELBO of a Gaussian q for logistic regression: each row's predictor is normal, one integral a row.
+
+    `weight` stands before the likelihood, as the scale of a minibatch does.
+    """
     mean, cov, dim = q.mean, q.cov(), x.shape[1]
     nodes, weights = normal_nodes(30)
     center, width = x @ mean, jnp.sqrt(jnp.sum(x @ cov * x, axis=1))
     likelihood = y @ center - jnp.sum(jnp.logaddexp(0, center[:, None] + width[:, None] * nodes) @ weights)
     prior = -0.5 * dim * np.log(2 * np.pi * prior_std**2) - (mean @ mean + jnp.trace(cov)) / (2 * prior_std**2)
-    return likelihood + prior + gaussian_entropy(q)
+    return weight * likelihood + prior + gaussian_entropy(q)
