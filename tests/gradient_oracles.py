@@ -1,11 +1,13 @@
-"""What the tests and proofs of chapter 5 share: moments of gradient estimators, in NumPy alone.
+"""What the tests and proofs of chapter 5 share: moments of gradient estimators, in NumPy and SciPy alone.
 
 Throughout, q = N(m, s^2), f(z) = (z - k)^2 and d = m - k; `e` is the standardized draw (z - m) / s.
 """
 
+from importlib.resources import files
 from itertools import product
 
 import numpy as np
+from scipy import stats
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()  # sums over NODES are expectations under a standard normal
@@ -105,3 +107,17 @@ def discrete_variances(logits, log_joint: np.ndarray) -> tuple[np.ndarray, np.nd
         mass @ ((f[:, None] - best) * score) ** 2 - exact**2,
         mass @ summed**2 - exact**2,
     )
+
+
+def cars_table() -> np.ndarray:
+    """log p(z, x) of the sixteen models of the cars' distances, each a 50-dimensional normal density."""
+    path = str(files("vi_lab.data") / "cars.csv")
+    speed, distance = np.loadtxt(path, delimiter=",", skiprows=1, unpack=True)
+    powers = speed[:, None] ** np.arange(1, 5)
+    columns = (powers - powers.mean(axis=0)) / powers.std(axis=0)
+
+    def log_joint(z):
+        cov = 225 * np.eye(50) + 400 * (columns * z) @ columns.T
+        return stats.multivariate_normal(np.zeros(50), cov).logpdf(distance - distance.mean()) - 4 * np.log(2)
+
+    return np.array([log_joint(z) for z in corners(4)])
