@@ -8,7 +8,7 @@ import scipy.stats
 from family_cases import COV, FAMILIES, FULL_RANK, MEAN_FIELD, MEAN_FIELD_1D, bent, expectation
 from zscores import assert_mean, assert_variance
 
-from vi_lab import Bernoulli, Flow, FullRank, LowRank, MeanField, Mixture, elbo, kl
+from vi_lab import Bernoulli, Flow, FullRank, LowRank, MeanField, Mixture, elbo, kl, renyi
 from vi_lab.families import Coupling
 
 
@@ -50,6 +50,25 @@ def test_low_rank_start_is_near_the_standard_normal_and_no_saddle():
     assert np.linalg.matrix_rank(slope, tol=1e-3) == 2
     flat = jax.grad(lambda q: -kl(q, target))(jax.tree.map(jnp.zeros_like, q)).factor
     np.testing.assert_array_equal(flat, np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("log_std", [-5.0, -7.0, -9.0])
+def test_low_rank_loses_no_digits_where_the_diagonal_is_small(log_std, key):
+    """A strongly correlated q in 32 bits against the same q in 64: density, entropy, divergences and a gradient."""
+    narrow = LowRank(np.zeros(3), np.ones((3, 1)), np.full(3, log_std))
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), narrow)
+    standard = MeanField(jnp.zeros(3, jnp.float32), jnp.zeros(3, jnp.float32))
+    z = single.sample(key, 4)
+    assert z.dtype == jnp.float32
+    # a rounded z itself moves log q: by a 32-bit ulp over the width
+    moved = 10 * float(np.spacing(np.float32(np.abs(z).max()))) / np.exp(log_std)
+    np.testing.assert_allclose(single.log_prob(z), narrow.log_prob(z.astype(float)), atol=1e-4 + moved)
+    np.testing.assert_allclose(single.entropy(), narrow.entropy(), rtol=1e-5)
+    for divergence in (kl, lambda q, p: renyi(q, p, 0.5)):
+        np.testing.assert_allclose(divergence(single, standard), divergence(narrow, MeanField.standard(3)), rtol=1e-5)
+    slopes = (jax.grad(kl)(q, p) for q, p in ((single, standard), (narrow, MeanField.standard(3))))
+    for a, b in zip(*map(jax.tree.leaves, slopes), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_low_rank_of_full_rank_is_the_full_covariance():

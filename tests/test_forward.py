@@ -161,6 +161,32 @@ def test_one_step_of_fitting_is_adams(key):
     np.testing.assert_allclose(result.trace, [q.log_prob(point[0])], rtol=1e-10)
 
 
+def test_fitting_works_under_jit_where_nothing_can_be_raised(key):
+    run = lambda k, rate: fit_draws(Q, k, DRAWS, num_steps=5, learning_rate=rate)  # noqa: E731
+    compiled, plain = jax.jit(lambda k: run(k, 0.01))(key), run(key, jnp.float32(0.01))
+    np.testing.assert_allclose(compiled.trace, plain.trace, rtol=1e-6)
+    assert not np.isfinite(jax.vmap(lambda k: run(k, 1e4).trace)(key[None])).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_singular_covariance_is_refused_whatever_its_rounding(dtype):
+    """d draws in d dimensions lie in a plane: a Cholesky of their covariance fails about every second time."""
+    for seed in range(30):
+        z = np.random.default_rng(seed).normal(size=(3, 3)).astype(dtype) * [1, 1e3, 1e-3]
+        with pytest.raises(ValueError, match=r"cov: .* positive definite beyond rounding"):
+            FullRank.from_cov(np.zeros(3, dtype), np.cov(z.T).astype(dtype))
+        repeated = np.concatenate([z, z]).astype(dtype)  # six draws, three places
+        with pytest.raises(ValueError, match=r"z, weights: the covariance: .* positive definite"):
+            moment_match(repeated)
+
+
+def test_extreme_units_and_correlations_are_no_singularity():
+    for cov in (np.diag([1e-12, 1e12]), np.array([[1.0, 1 - 1e-5], [1 - 1e-5, 1.0]])):
+        for dtype in (np.float32, np.float64):
+            q = FullRank.from_cov(np.zeros(2, dtype), cov.astype(dtype))
+            np.testing.assert_allclose(q.cov(), cov, rtol=1e-6)
+
+
 BAD = {
     "draws": (lambda: moment_match(DRAWS[0]), r"z: got shape \(2,\), needs draws of shape \(n, dim\)"),
     "NaN": (lambda: moment_match(DRAWS * np.nan), "z: got a value that is NaN"),
@@ -168,8 +194,23 @@ BAD = {
     "sign": (lambda: moment_match(DRAWS, np.append(-0.1, WEIGHTS[1:])), "weights: got a smallest value of -0.1"),
     "NaN weight": (lambda: moment_match(DRAWS, np.append(np.nan, WEIGHTS[1:])), "weights: got a smallest value of nan"),
     "length": (lambda: moment_match(DRAWS, WEIGHTS[1:]), r"weights: got shape \(39,\), needs shape \(40,\)"),
-    "few": (lambda: moment_match(DRAWS[:1]), "cov: got smallest eigenvalue 0, needs a positive definite"),
+    "few": (lambda: moment_match(DRAWS[:2]), "z: got 2 draws, 2 of them with weight, needs at least 3 for a FullRank"),
+    "few by weight": (lambda: moment_match(DRAWS[:3], [0.5, 0.5, 0.0]), "z: got 3 draws, 2 of them with weight"),
+    "one": (lambda: moment_match(DRAWS[:1], family=MeanField), "z: got 1 draws, .* at least 2 for a MeanField"),
+    "on a line": (lambda: moment_match(DRAWS[:, :1] * [1.0, 0.3]), "z, weights: the covariance: got smallest eigenv"),
+    "constant": (
+        lambda: moment_match(DRAWS * [1.0, 0.0], family=MeanField),
+        "z, weights: the variance: got a smallest value of 0",
+    ),
+    "few draws of q": (
+        lambda: importance_moment_match(Q, jax.random.key(0), shifted_joint, num_samples=2),
+        "num_samples: got 2 draws, 2 of them with weight, needs at least 3",
+    ),
     "family": (lambda: moment_match(DRAWS, family=Mixture), "family: got .*Mixture.* needs one of .*FullRank"),
+    "family by name": (
+        lambda: importance_moment_match(Q, jax.random.key(0), shifted_joint, num_samples=9, family="full"),
+        "family: got 'full'",
+    ),
     "matrix": (lambda: effective_sample_size(jnp.zeros((2, 2))), r"log_w: got shape \(2, 2\)"),
     "all zero": (lambda: effective_sample_size(jnp.array([-jnp.inf])), "log_w: got a largest value of -inf"),
     "NaN log": (lambda: effective_sample_size(jnp.array([0.0, jnp.nan])), "log_w: got a largest value of nan"),
@@ -180,7 +221,13 @@ BAD = {
     "rate": (lambda: fit_draws(Q, jax.random.key(0), DRAWS, learning_rate=-1.0), "learning_rate: got a smallest"),
     "overflow": (
         lambda: fit_draws(Q, jax.random.key(0), DRAWS, num_steps=20, learning_rate=1e4),
-        r"draws: got a mean log likelihood of .* at step \d+, needs .* a lower learning_rate",
+        r"learning_rate, q or draws: got a mean log likelihood of .* before step \d+, needs .* a lower learning_rate",
+    ),
+    "overflow in the last step": (
+        lambda: fit_draws(
+            MeanField.standard(1), jax.random.key(0), 0.1 * np.ones((5, 1)), num_steps=1, learning_rate=1e4
+        ),
+        "learning_rate, q or draws: got a mean log likelihood of -inf before step 1, needs",
     ),
 }
 

@@ -63,6 +63,23 @@ def check_points(argument: str, value: Array, dim: int) -> None:
         reject(argument, f"shape {value.shape}", f"shape (..., {dim})")
 
 
+def check_draws(argument: str, z: Array) -> None:
+    if z.ndim != 2 or z.size == 0:
+        reject(argument, f"shape {z.shape}", "draws of shape (n, dim)")
+    check_finite(argument, z)
+
+
+def check_weights(weights: Array, count: int) -> None:
+    """One for each of `count` draws, non-negative, with sum one."""
+    check_shape("weights", weights, (count,))
+    if not is_concrete(weights):
+        return
+    if not np.min(weights) >= 0:
+        reject("weights", f"a smallest value of {np.min(weights):g}", "non-negative numbers")
+    if not abs(float(np.sum(weights)) - 1) < 1e-4:
+        reject("weights", f"a sum of {np.sum(weights):g}", "weights that sum to one")
+
+
 def check_design(x: Array, y: Array) -> None:
     """A design matrix x of shape (n, dim) and one finite response y for each of its rows."""
     if x.ndim != 2 or x.size == 0:
@@ -100,7 +117,8 @@ def check_cov(argument: str, cov: Array) -> None:
     std = np.sqrt(np.where(np.diag(cov) > 0, np.diag(cov), 1))
     smallest = np.linalg.eigvalsh(cov / std / std[:, None])[0]  # of the correlations: free of the coordinates' units
     if not smallest > 4 * len(cov) * np.finfo(cov.dtype).eps:
-        reject(argument, f"smallest eigenvalue {np.linalg.eigvalsh(cov)[0]:g}", "a matrix that is positive definite beyond rounding")
+        got = f"smallest eigenvalue {np.linalg.eigvalsh(cov)[0]:g}"
+        reject(argument, got, "a matrix that is positive definite beyond rounding")
 
 
 def check_same_dim(q: Any, p: Any) -> None:

@@ -97,7 +97,7 @@ def expectation_propagation(
     tol = float(jnp.finfo(prior.mean.dtype).eps) ** 0.5 if tol is None else tol
     state, trace, num_sweeps, num_skipped = _run(prior, sites, damping, tol, max_sweeps=max_sweeps)
     visits = _visit_all(state, sites)
-    q = FullRank.from_cov(state.mean, state.cov)
+    q = FullRank(state.mean, jnp.linalg.cholesky(state.cov))
     origin = jnp.zeros_like(prior.mean)  # p(z) s_1(z) ... s_n(z) / q(z) is the same everywhere; here the sites are 1
     log_evidence = prior.log_prob(origin) - q.log_prob(origin) + jnp.sum(visits.log_scale)
     counts = int(num_sweeps), _count_negative(state.precision), int(num_skipped)

@@ -52,18 +52,24 @@ def moment_match(z: ArrayLike, weights: ArrayLike | None = None, *, family: type
 
     Raises:
         ValueError: draws that are not a matrix or not finite, weights that are negative or do not sum to one, draws too
-            few for a covariance that is positive definite, a family that is neither of the two.
+            few for a covariance that is positive definite or on a line or plane, a family that is neither of the two.
+            Under jit the last faults of draws make NaN.
     """
     check.check_option("family", family, (FullRank, MeanField))
     (z,) = check.as_floats(z)
-    _check_draws("z", z)
+    check.check_draws("z", z)
     weights = jnp.full(z.shape[:1], 1 / len(z), z.dtype) if weights is None else jnp.asarray(weights, z.dtype)
-    _check_weights(weights, len(z))
+    check.check_weights(weights, len(z))
+    _check_enough("z", weights, *z.shape, family)
     mean = weights @ z
     offsets = z - mean
     if family is MeanField:
-        return MeanField.from_std(mean, jnp.sqrt(weights @ offsets**2))
-    return FullRank.from_cov(mean, offsets.T @ (weights[:, None] * offsets))
+        variance = weights @ offsets**2
+        check.check_positive("z, weights: the variance", variance)
+        return MeanField.from_std(mean, jnp.sqrt(variance))
+    cov = offsets.T @ (weights[:, None] * offsets)
+    check.check_cov("z, weights: the covariance", cov)
+    return FullRank.from_cov(mean, cov)
 
 
 def effective_sample_size(log_w: Float[Array, " n"]) -> Float[Array, ""]:
@@ -117,13 +123,16 @@ def importance_moment_match(
     only where the effective sample size is many times the number of moments. Repeat with the result as q to improve it.
 
     Raises:
-        ValueError: weights that leave too few draws for a positive definite covariance, and see `moment_match`,
-            `log_weights` and `effective_sample_size`.
+        ValueError: weights that leave too few draws for a positive definite covariance (under jit: NaN), and see
+            `moment_match`, `log_weights` and `effective_sample_size`.
     """
+    check.check_option("family", family, (FullRank, MeanField))
     z = q.sample(key, num_samples)
     log_w = check.evaluate(log_joint, z) - q.log_prob(z)
     size = effective_sample_size(log_w)
-    return Matched(moment_match(z, jax.nn.softmax(log_w), family=family), size)
+    weights = jax.nn.softmax(log_w)
+    _check_enough("num_samples", weights, num_samples, q.dim, family)
+    return Matched(moment_match(z, weights, family=family), size)
 
 
 def fit_draws(
@@ -146,20 +155,21 @@ def fit_draws(
 
     Raises:
         ValueError: draws that are not finite or not of q's dimension, a count below one, a rate that is not above zero,
-            a log likelihood that stops being finite: the message says at which step.
+            a log likelihood that stops being finite: the message says at which step (under jit it stays in the trace).
     """
     (draws,) = check.as_floats(draws)
-    _check_draws("draws", draws)
+    check.check_draws("draws", draws)
     check.check_points("draws", draws, q.dim)
     check.check_count("num_steps", num_steps)
     check.check_count("batch_size", batch_size)
     learning_rate = check.check_number("learning_rate", learning_rate)
     check.check_positive("learning_rate", jnp.asarray(learning_rate))
     fitted, trace = _ascend(q, key, draws, jnp.asarray(learning_rate, draws.dtype), num_steps, batch_size)
-    bad = ~np.isfinite(trace)
-    if bad.any():
-        got = f"a mean log likelihood of {trace[bad.argmax()]} at step {bad.argmax()}"
-        check.reject("draws", got, "a q with density at every draw, or a lower learning_rate")
+    seen = jnp.append(trace, jnp.mean(fitted.log_prob(draws)))  # the last step may be the one that broke it
+    if check.is_concrete(seen) and not np.isfinite(seen).all():
+        step = int(np.argmin(np.isfinite(seen)))
+        got = f"a mean log likelihood of {seen[step]} before step {step}"
+        check.reject("learning_rate, q or draws", got, "a q with density at every draw, or a lower learning_rate")
     return DrawsFit(fitted, trace)
 
 
@@ -178,17 +188,9 @@ def _ascend(q: Family, key: Array, draws: Array, learning_rate: Array, num_steps
     return q, trace
 
 
-def _check_draws(argument: str, z: Array) -> None:
-    if z.ndim != 2 or z.size == 0:
-        check.reject(argument, f"shape {z.shape}", "draws of shape (n, dim)")
-    check.check_finite(argument, z)
-
-
-def _check_weights(weights: Array, count: int) -> None:
-    check.check_shape("weights", weights, (count,))
-    if not check.is_concrete(weights):
-        return
-    if not np.min(weights) >= 0:
-        check.reject("weights", f"a smallest value of {np.min(weights):g}", "non-negative numbers")
-    if not abs(float(np.sum(weights)) - 1) < 1e-4:
-        check.reject("weights", f"a sum of {np.sum(weights):g}", "weights that sum to one")
+def _check_enough(argument: str, weights: Array, count: int, dim: int, family: type) -> None:
+    """A covariance has as many directions as there are draws that count, less one."""
+    least = dim + 1 if family is FullRank else 2
+    if check.is_concrete(weights) and np.count_nonzero(weights) < least:
+        got = f"{count} draws, {np.count_nonzero(weights)} of them with weight"
+        check.reject(argument, got, f"at least {least} for a {family.__name__} in {dim} dimensions")

@@ -17,7 +17,7 @@ NO_TRANSFORM = (
 
 @family
 class Bernoulli(Family):
-    """z in {0, 1}^dim with independent coordinates, P(z_i = 1) = sigmoid(logits_i); z is held as floats.
+    """z in {0, 1}^dim, independent coordinates, P(z_i = 1) = sigmoid(logits_i); z is held as floats (chapter 5).
 
     `logits` has shape (dim,); ValueError if it is no vector or not finite.
     """

@@ -33,7 +33,7 @@ class Flow(Family):
 
     Layer l keeps one half of the coordinates and moves the other: u -> shift(kept) + exp(log_scale(kept)) u,
     with shift and log_scale from the network `Coupling`; the halves change roles from layer to layer. Each
-    layer is inverted by hand and its Jacobian is triangular, so that log q(z) is exact.
+    layer is inverted by hand and its Jacobian is triangular, so that log q(z) is exact (chapter 4).
 
     `location`, `log_scale`: shape (dim,), dim at least 2. `layers`: a tuple of `Coupling`.
     ValueError on wrong shapes or values that are not finite. Source: Dinh, Sohl-Dickstein and Bengio (2017).

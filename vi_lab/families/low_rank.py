@@ -3,7 +3,7 @@
 from typing import Self
 
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, ArrayLike, Float
 
 from vi_lab import _checks as check
@@ -16,7 +16,9 @@ class LowRank(Family):
     """N(mean, F F^T + D): F = factor of shape (dim, rank), D = diag(exp(2 log_std)), log_std of shape (dim,).
 
     It has dim (rank + 2) parameters, where a full covariance has dim (dim + 3) / 2. A draw consumes
-    noise_dim = dim + rank standard normals. ValueError on wrong shapes or values that are not finite.
+    noise_dim = dim + rank standard normals (chapter 4). ValueError on wrong shapes or values that are not finite.
+
+    Source: Ong, Nott and Smith (2018), "Gaussian variational approximation with a factor covariance structure".
     """
 
     mean: Float[Array, " dim"]
@@ -61,7 +63,9 @@ class LowRank(Family):
 
     @property
     def scale_tril(self) -> Float[Array, "dim dim"]:
-        return jnp.linalg.cholesky(self.cov())
+        """By QR of [F, D^(1/2)]^T: `cov()` itself, where D is small, has lost D to rounding."""
+        root = jnp.linalg.qr(jnp.concatenate([self.factor.T, jnp.diag(jnp.exp(self.log_std))]), mode="r")
+        return root.T * jnp.where(jnp.diag(root) < 0, -1, 1)
 
     @property
     def log_diag(self) -> Float[Array, " dim"]:
@@ -82,8 +86,9 @@ class LowRank(Family):
         check.check_points("z", z, self.dim)
         scaled, root, log_det = self._capacitance()
         white = ((z - self.mean) * jnp.exp(-self.log_std)).reshape(-1, self.dim)
-        explained = solve_triangular(root, scaled.T @ white.T, lower=True)
-        square = jnp.sum(white**2, axis=1) - jnp.sum(explained**2, axis=0)
+        shared = cho_solve((root, True), scaled.T @ white.T).T  # what the factor explains of each row
+        left = white - shared @ scaled.T
+        square = jnp.sum(left**2, axis=1) + jnp.sum(shared**2, axis=1)  # and no difference of large numbers
         return (-0.5 * (square + log_det + self.dim * LOG_2PI)).reshape(z.shape[:-1])
 
     def entropy(self) -> Float[Array, ""]:

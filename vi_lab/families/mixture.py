@@ -18,7 +18,7 @@ NO_TRANSFORM = (
 
 @family
 class Mixture(Family):
-    """sum_k w_k q_k(z), with weights w = softmax(logits), logits of shape (num_components,).
+    """sum_k w_k q_k(z), with weights w = softmax(logits), logits of shape (num_components,) (chapter 4).
 
     `components` is a tuple of families of one dimension; ValueError when numbers or dimensions differ.
     """
