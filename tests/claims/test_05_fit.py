@@ -48,7 +48,7 @@ def test_the_first_fit_is_the_optimum(page):
     assert page["ch5fit-elbo"] == pytest.approx(best, abs=0.01)
     assert np.abs((np.array(page["ch5fit-means"]) - q.mean) / q.std).max() < 0.02
     np.testing.assert_allclose(page["ch5fit-stds"], q.std, rtol=0.01)
-    assert page["ch5fit-z-distance"] == pytest.approx(-q.mean[1] / q.std[1], rel=0.02)
+    assert page["ch5fit-z-distance"] == pytest.approx(float(-q.mean[1] / q.std[1]), rel=0.02)
     assert page["ch5fit-std-low"] > 0.038 and page["ch5fit-std-high"] < 0.105
     assert page["ch5fit-share"] == pytest.approx(100 * Y.mean(), abs=1e-9)
 
