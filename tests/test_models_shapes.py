@@ -39,6 +39,15 @@ def test_moons_agree_with_scipy(key):
         np.testing.assert_allclose(MOONS.log_joint(z), moons_by_scipy(z), rtol=1e-9)
 
 
+def test_moons_at_the_centers_of_their_arcs():
+    """One moon alone has density there; each log density and gradient is a number, or -inf with no slope."""
+    for center in (jnp.array([-0.5, -0.25]), jnp.array([0.5, 0.25])):
+        values = [moon.log_prob(center) for moon in MOONS.posterior.components]
+        assert sorted(np.isneginf(values)) == [False, True]
+        np.testing.assert_allclose(MOONS.log_joint(center), np.max(values) - np.log(2))
+        assert np.isfinite(jax.grad(MOONS.log_joint)(center)).all()
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_shapes_are_normalized_and_have_the_moments_they_state(name):
     model, lower, upper, num_points = SHAPES[name]

@@ -87,6 +87,21 @@ def test_probit_evidence_in_one_dimension_and_no_more_than_two():
     assert models.probit(np.ones((4, 3)), [0, 1, 1, 0]).log_evidence is None
 
 
+def test_probit_evidence_is_exact_or_none():
+    """A symmetric prior puts half of its mass on each side; a boundary too sharp for every rule has no evidence."""
+    np.testing.assert_allclose(models.probit([[3.0]], [1]).log_evidence, np.log(0.5), atol=1e-9)
+    for slope in (100.0, 1000.0):
+        for x in ([[slope]], slope * np.eye(2)):
+            model = models.probit(x, np.ones(len(x)))
+            assert model.log_evidence is None and model.posterior is None
+
+
+def test_clutter_evidence_in_32_bits_of_a_wide_prior():
+    """The nodes' spacing is not the difference of two rounded nodes."""
+    single = models.clutter(np.array([2.0, 2.5], np.float32), b=1e4).log_evidence
+    np.testing.assert_allclose(single, models.clutter([2.0, 2.5], b=1e4).log_evidence, rtol=1e-6)
+
+
 def test_simulated_data_have_the_moments_of_the_likelihood(key):
     keys = jax.random.split(key, 20_000)
     data = jax.vmap(lambda k: models.clutter(X, w=0.25, a=9.0).simulate(k, jnp.array([2.0])))(keys)

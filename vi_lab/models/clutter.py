@@ -33,12 +33,8 @@ def clutter(x: ArrayLike, *, w: float = 0.5, a: float = 10.0, b: float = 100.0) 
     x, w, a, b = check.as_floats(x, w, a, b)
     check.check_vector("x", x)
     check.check_finite("x", x)
-    for name, value in {"w": w, "a": a, "b": b}.items():
-        check.check_scalar(name, value)
-    if check.is_concrete(w) and not 0 < float(w) < 1:
-        check.reject("w", f"{float(w):g}", "a number between 0 and 1, both excluded")
-    check.check_positive("a", a)
-    check.check_positive("b", b)
+    check.check_fraction("w", w)
+    check.check_scales(a=a, b=b)
     model = posterior_model(
         MeanField.from_std(jnp.zeros_like(b)[None], jnp.sqrt(b)[None]),
         Partial(_log_likelihood, x, w, a),
@@ -58,7 +54,7 @@ def _with_evidence(model: Model, x: Array, b: float) -> Model:
     if num_points > MOST_POINTS:
         return model
     z = jnp.linspace(low, high, num_points, dtype=x.dtype)
-    log_evidence = _log_integral(model.log_joint, z[:, None]) + jnp.log(z[1] - z[0])
+    log_evidence = _log_integral(model.log_joint, z[:, None]) + math.log((high - low) / (num_points - 1))
     posterior = Normalized(model.log_joint, model.dim, log_evidence)
     return dataclasses.replace(model, log_evidence=log_evidence, posterior=posterior)
 

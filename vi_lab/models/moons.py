@@ -55,10 +55,12 @@ class Crescent(Family):
         z = jnp.asarray(z)
         check.check_points("z", z, 2)
         x, y = jnp.moveaxis(self.turn * (z - self.center), -1, 0)
+        away = (x != 0) | (y != 0)  # at the center itself the density is zero, and its logarithm inf - inf
+        x, y = jnp.where(away, x, 0.0), jnp.where(away, y, 1.0)
         log_r = 0.5 * jnp.log(x**2 + y**2)
         turns = jnp.arctan2(x, y)[..., None] + 2 * jnp.pi * jnp.array(WINDINGS)
         log_angle = jax.nn.logsumexp(norm.logpdf(turns, scale=self.spread), axis=-1)
-        return log_angle + norm.logpdf(log_r, scale=self.width) - 2 * log_r
+        return jnp.where(away, log_angle + norm.logpdf(log_r, scale=self.width) - 2 * log_r, -jnp.inf)
 
     def entropy(self) -> Float[Array, ""]:
         raise NotImplementedError(

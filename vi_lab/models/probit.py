@@ -23,7 +23,8 @@ def probit(x: ArrayLike, y: ArrayLike, *, prior_std: float = 1.0) -> Model:
     Phi is the standard normal distribution function. No intercept is added: give x a column of ones, which has
     the prior of every other coefficient. In one and two dimensions the evidence, in nats, is a quadrature in
     coordinates whitened at the mode, on a box at whose edge the joint lies 40 nats below its peak; None in more
-    dimensions, or while JAX traces the data.
+    dimensions, where no two rules agree (a boundary far sharper than the posterior is wide), or while JAX traces
+    the data.
 
     Raises:
         ValueError: x that is not a matrix, y of another length or with values other than 0 and 1, values that are
@@ -43,9 +44,10 @@ def probit(x: ArrayLike, y: ArrayLike, *, prior_std: float = 1.0) -> Model:
     if dim > 2 or not check.is_concrete(x, y, prior_std):
         return model
     log_evidence = _log_integral(model.log_joint, dim)
-    return dataclasses.replace(
-        model, log_evidence=log_evidence, posterior=Normalized(model.log_joint, dim, log_evidence)
-    )
+    if log_evidence is None:
+        return model
+    posterior = Normalized(model.log_joint, dim, log_evidence)
+    return dataclasses.replace(model, log_evidence=log_evidence, posterior=posterior)
 
 
 def _log_z(y: Array, i: Array, mean: Array, var: Array) -> Float[Array, ""]:
@@ -61,8 +63,8 @@ def _simulate(x: Array, key: Key[Array, ""], z: Float[Array, " dim"]) -> Float[A
     return (x @ z + jax.random.normal(key, x.shape[:1], x.dtype) > 0).astype(x.dtype)
 
 
-def _log_integral(log_joint: Partial, dim: int) -> Float[Array, ""]:
-    """Two rules that agree: a factor that turns sharply within a wide posterior needs more nodes than a blunt one."""
+def _log_integral(log_joint: Partial, dim: int) -> Float[Array, ""] | None:
+    """By two rules that agree, or None: a factor that turns sharply within a wide posterior needs many nodes."""
     mode, scale = _laplace(log_joint, dim)
 
     def box(reach: float, num_points: int) -> tuple[Array, Array, float]:
@@ -79,8 +81,8 @@ def _log_integral(log_joint: Partial, dim: int) -> Float[Array, ""]:
         values, weights, _ = box(reach, num_points)
         rules.append(jax.nn.logsumexp(values, b=weights) + jnp.sum(jnp.log(jnp.diag(scale))))
         if len(rules) > 1 and abs(rules[-1] - rules[-2]) < agree:
-            break
-    return rules[-1]
+            return rules[-1]
+    return None
 
 
 @jax.jit
