@@ -21,7 +21,8 @@ def log_weights(
 ) -> Float[Array, " num_samples"]:
     """log w = log p(z, x) - log q(z), in nats, at `num_samples` draws z of q (chapter 3).
 
-    Differentiable in q through the draws (the reparameterization) and through log q.
+    Differentiable in q through the draws (the reparameterization) and through log q. The coins of a `Bernoulli` and
+    the labels of a `Mixture` carry no gradient, and differentiating raises NotImplementedError: `vi_lab.gradients`.
 
     Raises:
         ValueError: a log joint that does not return a scalar for one point; `num_samples` below one.
@@ -39,7 +40,12 @@ def elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: in
     Raises: see `log_weights`. Source: Jordan et al. (1999); the sum over components, Morningstar et al. (2021).
     """
     z, weights = q.strata(key, num_samples)
-    return weights @ (check.evaluate(log_joint, z) - q.log_prob(z))
+    return weighted_sum(weights, check.evaluate(log_joint, z) - q.log_prob(z))
+
+
+def weighted_sum(weights: Float[Array, " n"], values: Float[Array, " n"]) -> Float[Array, ""]:
+    """sum_i weights_i values_i, where a weight of zero is worth nothing, even if the value is -inf."""
+    return weights @ jnp.where(weights > 0, values, 0.0)
 
 
 def mean_field_elbo(params: Mapping[str, Array], key: Key[Array, ""], log_joint: LogJoint) -> Float[Array, ""]:

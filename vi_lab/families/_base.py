@@ -1,6 +1,7 @@
 """What all families share: registration as a pytree, and sampling by pushing noise through `transform`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import dataclass_transform
 
@@ -33,6 +34,20 @@ def family(cls: type) -> type:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
     return cls
+
+
+def undifferentiable(message: str) -> Callable[[Array], Array]:
+    """The identity, which raises NotImplementedError(message) where JAX differentiates it.
+
+    For parameters of draws that jump: automatic differentiation would take such draws for constants, without a word.
+    """
+
+    def refuse(primals, tangents):
+        raise NotImplementedError(message)
+
+    same = jax.custom_jvp(lambda x: x)
+    same.defjvp(refuse)
+    return same
 
 
 class Family(ABC):
@@ -68,7 +83,10 @@ class Family(ABC):
         """The covariance matrix of z."""
 
     def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
-        """Independent draws of q; ValueError unless `num_samples` is a positive whole number."""
+        """Independent draws of q; ValueError unless `num_samples` is a positive whole number.
+
+        Differentiable in q where q has a `transform`; where draws jump, differentiating raises NotImplementedError.
+        """
         check.check_count("num_samples", num_samples)
         dtype = jax.tree.leaves(self)[0].dtype
         return self.transform(jax.random.normal(key, (num_samples, self.noise_dim), dtype))

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from vi_lab import _checks as check
-from vi_lab.families._base import Family, family
+from vi_lab.families._base import Family, family, undifferentiable
 
 NO_TRANSFORM = (
     "Bernoulli has no reparameterization: z jumps between 0 and 1, so it is not differentiable in the logits. "
     "Draw with .sample(key, num_samples); gradients: score_function or rao_blackwellized."
 )
+
+_drawn = undifferentiable(NO_TRANSFORM)
 
 
 @family
@@ -66,7 +68,8 @@ class Bernoulli(Family):
 
     def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
         check.check_count("num_samples", num_samples)
-        return jax.random.bernoulli(key, self.mean, (num_samples, self.dim)).astype(self.logits.dtype)
+        mean = jax.nn.sigmoid(_drawn(self.logits))
+        return jax.random.bernoulli(key, mean, (num_samples, self.dim)).astype(self.logits.dtype)
 
     def entropy(self) -> Float[Array, ""]:
         # softplus(l) - l sigmoid(l) in |l|, in which it is even: both terms then stay small where the entropy is

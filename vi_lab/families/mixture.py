@@ -7,13 +7,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from vi_lab import _checks as check
-from vi_lab.families._base import Family, family
+from vi_lab.families._base import Family, family, undifferentiable
 from vi_lab.families.gaussian import MeanField
 
 NO_TRANSFORM = (
     "Mixture has no reparameterization: the label of a draw is discrete, so z is not differentiable in the logits. "
     "Draw with .sample(key, num_samples); gradients: stratified, which sums over the labels, or score_function."
 )
+
+_drawn = undifferentiable(NO_TRANSFORM)
 
 
 @family
@@ -75,7 +77,7 @@ class Mixture(Family):
     def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
         check.check_count("num_samples", num_samples)
         label_key, *keys = jax.random.split(key, 1 + len(self.components))
-        labels = jax.random.categorical(label_key, self.logits, shape=(num_samples,))
+        labels = jax.random.categorical(label_key, _drawn(self.logits), shape=(num_samples,))
         draws = jnp.stack([q.sample(k, num_samples) for k, q in zip(keys, self.components, strict=True)])
         return draws[labels, jnp.arange(num_samples)]
 

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
-from vi_lab.bounds import elbo
-from vi_lab.families import Family, Mixture
+from vi_lab.bounds import elbo, weighted_sum
+from vi_lab.families import Bernoulli, Family, Mixture
 
 Q = TypeVar("Q", bound=Family)
 
@@ -21,7 +21,8 @@ def reparameterized(
 
         z = g_lambda(eps),  grad L = E_eps[ d/d lambda ( log p(g_lambda(eps), x) - log q_lambda(g_lambda(eps)) ) ]
 
-    Unbiased where log p(z, x) is differentiable in z. The gradient is an object of q's class.
+    Unbiased where log p(z, x) is differentiable in z. The gradient is an object of q's class. Where log p(z, x) is
+    -inf at a draw, the value is -inf too, and the gradient is worth nothing.
 
     Raises:
         NotImplementedError: a family without `transform`; the message names the estimators that serve it.
@@ -59,12 +60,11 @@ def stratified(q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: i
     as in `sticking_the_landing`, the score of q is left out. `num_samples` draws are taken of *each* component.
 
     Raises:
-        NotImplementedError: a component without `transform`. ValueError: see `log_weights`.
+        NotImplementedError: a component without `transform`, at any depth. ValueError: see `log_weights`.
 
     Source: Roeder, Wu and Duvenaud (2017), section 4; Morningstar et al. (2021).
     """
-    for part in q.components if isinstance(q, Mixture) else [q]:
-        _require_transform(part)
+    _require_strata(q)
     return _path_gradient(q, key, log_joint, num_samples)
 
 
@@ -85,7 +85,11 @@ def doubly_reparameterized(
     Raises: see `reparameterized`; ValueError for a count below one.
     Source: Tucker, Lawson, Gu and Maddison (2019), equation 7.
     """
-    _require_transform(q)
+    try:
+        _require_transform(q)
+    except NotImplementedError as refusal:
+        what = f"no estimator of the importance-weighted bound serves a {type(q).__name__}"
+        raise NotImplementedError(f"doubly_reparameterized: {what}; of the ELBO some do. {refusal}") from None
     check.check_count("num_samples", num_samples)
     check.check_count("num_repeats", num_repeats)
     frozen = jax.lax.stop_gradient(q)
@@ -107,9 +111,22 @@ def _path_gradient(q: Q, key: Key[Array, ""], log_joint: LogJoint, num_samples: 
 
     def value(q: Q) -> Array:
         z, weights = q.strata(key, num_samples)
-        return weights @ (check.evaluate(log_joint, z) - frozen.log_prob(z))
+        return weighted_sum(weights, check.evaluate(log_joint, z) - frozen.log_prob(z))
 
     return jax.value_and_grad(value)(q)
+
+
+def _require_strata(q: Family) -> None:
+    parts = q.components if isinstance(q, Mixture) else ()
+    if any(isinstance(part, Bernoulli) for part in parts):
+        raise NotImplementedError(
+            "stratified: differentiates the components of a mixture through their draws, and those of a Bernoulli "
+            "jump between 0 and 1. score_function serves every family."
+        )
+    for part in parts:  # mixtures of mixtures are summed as well
+        _require_strata(part)
+    if not parts:
+        _require_transform(q)
 
 
 def _require_transform(q: Family) -> None:

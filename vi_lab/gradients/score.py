@@ -38,14 +38,19 @@ def score_function(
     The family needs a `log_prob` that can be differentiated in its parameters, and nothing else.
 
     Raises:
-        ValueError: an unknown baseline, fewer than two draws for one made of the others; see `log_weights`.
+        ValueError: an unknown baseline, one that is not a single finite number, fewer than two draws for one made of
+            the others; see `log_weights`.
 
     Source: Williams (1992); Ranganath, Gerrish and Blei (2014); Kool, van Hoof and Welling (2019).
     """
     named = baseline is None or isinstance(baseline, str)
     if named:
         check.check_option("baseline", baseline, BASELINES)
-    check.check_count("num_samples", num_samples, least=2 if baseline in ("leave_one_out", "optimal") else 1)
+    elif check.is_concrete(baseline):
+        baseline = check.check_number("baseline", baseline)
+    else:
+        check.check_scalar("baseline", baseline)
+    check.check_count("num_samples", num_samples, least=2 if named and baseline else 1)
     z = q.sample(key, num_samples)
     f = check.evaluate(log_joint, z) - q.log_prob(z)
     z, f = jax.lax.stop_gradient((z, f))
