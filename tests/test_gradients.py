@@ -140,3 +140,11 @@ def test_sticking_the_landing_against_reparameterized(r, offset, key):
     for grad in (plain, stuck):
         assert_mean(grad.log_std[:, 0], 1 - r, "gradient in log_std")
         assert_mean(grad.mean[:, 0], -offset * np.sqrt(r) / std, "gradient in the mean")
+
+
+def test_the_running_mean_is_that_of_the_draws_before(key):
+    """Where f is the constant 3, only the first draw has a term: the baseline of every later one is 3 as well."""
+    _, grad = score_function(Q, key, lambda z: Q.log_prob(z) + 3.0, num_samples=5, baseline="running_mean")
+    first = (Q.sample(key, 5)[0, 0] - MEAN) / STD
+    np.testing.assert_allclose(grad.mean[0], 3 * first / STD / 5, rtol=1e-10)
+    np.testing.assert_allclose(grad.log_std[0], 3 * (first**2 - 1) / 5, rtol=1e-10)
