@@ -165,12 +165,36 @@ def test_dtypes(dtype):
     np.testing.assert_allclose(result.log_evidence, models.probit(X, Y, prior_std=2.0).log_evidence, atol=0.01)
 
 
+@pytest.mark.parametrize("center", [20.0, 100.0])
+def test_evidence_keeps_its_digits_in_32_bits_far_from_the_origin(center):
+    x = (center + np.linspace(-2, 2, 20)).astype(np.float32)
+    single, double = (expectation_propagation(models.clutter(data, b=1e4)) for data in (x, x.astype(float)))
+    assert single.converged and single.log_evidence.dtype == jnp.float32
+    np.testing.assert_allclose(single.log_evidence, double.log_evidence, rtol=1e-5)
+    np.testing.assert_allclose(double.log_evidence, models.clutter(x.astype(float), b=1e4).log_evidence, rtol=0.01)
+
+
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, *_, **__: COMPILED.append(event) if "backend_compile" in event else None
+)
+
+
+def compilations(function):
+    """How many programs JAX compiles during a call."""
+    before = len(COMPILED)
+    function()
+    return len(COMPILED) - before
+
+
 def test_other_data_of_the_same_shape_compile_nothing():
-    expectation_propagation(models.clutter(CLUTTER))
-    other = models.clutter(CLUTTER + 0.1)
-    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax.stages.Lowered, "compile", lambda *_: pytest.fail("compiled anew"))
-        expectation_propagation(other)
+    """Neither do another damping, or another number of sweeps."""
+    first, other = (models.clutter(data) for data in (CLUTTER, CLUTTER + 0.1))
+    expectation_propagation(first)
+    assert compilations(lambda: expectation_propagation(other)) == 0
+    assert compilations(lambda: expectation_propagation(other, damping=0.7)) == 0
+    assert expectation_propagation(other, damping=0.7).num_sweeps != expectation_propagation(first).num_sweeps
+    assert compilations(lambda: jax.jit(lambda x: jnp.sin(x) * 3.1234)(np.ones(17))) == 1, "what is new is counted"
 
 
 MODEL = models.clutter(CLUTTER[:3])

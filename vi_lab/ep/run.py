@@ -1,10 +1,4 @@
-"""Expectation propagation: the forward KL, one factor of the posterior at a time (chapter 4).
-
-The posterior is proportional to p(z) t_1(z) ... t_n(z). EP keeps a Gaussian q(z) proportional to
-p(z) s_1(z) ... s_n(z), with sites s_i(z) = exp(shift_i u - precision_i u^2 / 2) of the projection u = a_i . z on
-which the factor t_i depends, and repairs one site after another. All that it needs of a factor is the logarithm
-of its average under a Gaussian, whose derivatives hold the moments.
-"""
+"""Sweeps over the sites, and the visit to one of them (chapter 4)."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,40 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vi_lab import _checks as check
+from vi_lab.ep.result import Result, count_negative, in_words
 from vi_lab.families import FullRank, MeanField
 from vi_lab.models import Model, Sites
-
-
-class Result(NamedTuple):
-    """What `expectation_propagation` returns.
-
-    Attributes:
-        q: the Gaussian approximation.
-        log_evidence: EP's estimate of log p(x), in nats: no bound. NaN where a cavity is not a distribution.
-        converged: whether the moments of every tilted distribution agree with those of q within `tol`.
-        reason: why it stopped, in words, with whatever was skipped or is unusual.
-        num_sweeps: passes over all sites.
-        num_negative: sites whose precision is below zero at the end: factors that make q *wider*.
-        num_skipped: updates that were left out, all sweeps together, because their cavity had no positive
-            variance or their tilted moments were not finite.
-        trace: the largest disagreement of moments after each sweep: of a mean in q's standard deviations, of a
-            variance relative to q's.
-        site_precision, site_shift: the natural parameters of the n sites.
-    """
-
-    q: FullRank
-    log_evidence: Float[Array, ""]
-    converged: bool
-    reason: str
-    num_sweeps: int
-    num_negative: int
-    num_skipped: int
-    trace: Float[Array, " num_sweeps"]
-    site_precision: Float[Array, " n"]
-    site_shift: Float[Array, " n"]
 
 
 class _State(NamedTuple):
@@ -62,7 +28,7 @@ class _Visit(NamedTuple):
     shift: Array
     usable: Array
     mismatch: Array
-    log_scale: Array  # log of the constant that makes the site's average that of the factor
+    log_scale: Array  # log of the site at q's mean, times the constant that makes its average that of the factor
 
 
 def expectation_propagation(
@@ -98,12 +64,14 @@ def expectation_propagation(
     state, trace, num_sweeps, num_skipped = _run(prior, sites, damping, tol, max_sweeps=max_sweeps)
     visits = _visit_all(state, sites)
     q = FullRank(state.mean, jnp.linalg.cholesky(state.cov))
-    origin = jnp.zeros_like(prior.mean)  # p(z) s_1(z) ... s_n(z) / q(z) is the same everywhere; here the sites are 1
-    log_evidence = prior.log_prob(origin) - q.log_prob(origin) + jnp.sum(visits.log_scale)
-    counts = int(num_sweeps), _count_negative(state.precision), int(num_skipped)
-    trace = trace[: counts[0]]
-    reason = _reason(np.asarray(trace), tol, damping, int(jnp.sum(~visits.usable)), *counts)
-    return Result(q, log_evidence, bool(trace[-1] <= tol), reason, *counts, trace, state.precision, state.shift)
+    # p(z) s_1(z) ... s_n(z) / q(z) is the same at every z; at q's mean no large numbers cancel
+    log_evidence = prior.log_prob(state.mean) - q.log_prob(state.mean) + jnp.sum(visits.log_scale)
+    counts = int(num_sweeps), count_negative(state.precision), int(num_skipped)
+    trace = np.asarray(trace)[: counts[0]]  # by NumPy: JAX would compile a slice for each new number of sweeps
+    reason = in_words(trace, tol, damping, int(jnp.sum(~visits.usable)), *counts)
+    return Result(
+        q, log_evidence, bool(trace[-1] <= tol), reason, *counts, jax.device_put(trace), state.precision, state.shift
+    )
 
 
 def _check(model: Model, damping: float, max_sweeps: int, tol: float | None) -> None:
@@ -121,12 +89,6 @@ def _check(model: Model, damping: float, max_sweeps: int, tol: float | None) -> 
     if damping > 1:
         check.reject("damping", repr(damping), "a number above 0 and at most 1")
     check.check_count("max_sweeps", max_sweeps)
-
-
-def _count_negative(precision: Array) -> int:
-    """A far outlier's site is zero: rounding does not make it negative."""
-    rounding = 100 * jnp.finfo(precision.dtype).eps * jnp.max(jnp.abs(precision))
-    return int(jnp.sum(precision < -rounding))
 
 
 @partial(jax.jit, static_argnames="max_sweeps")
@@ -187,7 +149,7 @@ def _visit(state: _State, sites: Sites, i: Array) -> _Visit:
     shrink = 1 + v * curvature  # the tilted variance over the cavity's
     off = (m + v * slope - mean) / jnp.sqrt(jnp.where(var > 0, var, 1.0))  # a_i = 0: nothing to match
     mismatch = jnp.maximum(jnp.abs(off), jnp.abs(shrink / rest - 1))
-    log_scale = log_z + ((precision * mean**2 - 2 * shift * mean + shift**2 * var) / rest - jnp.log(rest)) / 2
+    log_scale = log_z + (var * (shift - precision * mean) ** 2 / rest - jnp.log(rest)) / 2
     usable = (shrink > 0) & jnp.isfinite(mismatch)
     return _Visit(-curvature / shrink, (slope - curvature * m) / shrink, usable, mismatch, log_scale)
 
@@ -201,19 +163,3 @@ def _derivatives(sites: Sites, i: Array, m: Array, v: Array) -> tuple[Array, Arr
 @jax.jit
 def _visit_all(state: _State, sites: Sites) -> _Visit:
     return jax.vmap(partial(_visit, state, sites))(jnp.arange(len(sites.directions)))
-
-
-def _reason(trace, tol, damping, num_improper, num_sweeps, num_negative, num_skipped) -> str:
-    """In words: whether it converged, what to try, and what was unusual."""
-    if trace[-1] <= tol:
-        said = [f"converged in {num_sweeps} sweeps: all tilted moments agree with q's within {trace[-1]:.1g}"]
-    else:
-        said = [f"not converged in {num_sweeps} sweeps: tilted moments still differ from q's by {trace[-1]:.2g}"]
-        if num_improper:
-            said = [f"not converged in {num_sweeps} sweeps: sites without a usable cavity at the end: {num_improper}"]
-        said.append(f"try more sweeps or a damping below {damping:g}")
-    if num_skipped:
-        said.append(f"updates skipped for want of a usable cavity: {num_skipped}")
-    if num_negative:
-        said.append(f"negative site precisions: {num_negative}")
-    return "; ".join(said)
