@@ -9,7 +9,7 @@ from jax.tree_util import Partial
 from zscores import LIMIT
 
 from vi_lab import FullRank, MeanField, fit, kl, models
-from vi_lab.fit.run import _advance
+from vi_lab.fit.run import BLOCK, _advance
 
 REGRESSION = models.conjugate_regression(np.vander([0.1, 0.5, 0.9, 1.4, 2.0], 2), [1.0, 0.2, 0.5, 2.0, 1.1])
 PRECISION = np.linalg.inv(REGRESSION.posterior.cov())
@@ -106,6 +106,13 @@ def parabola(z):
 def test_the_verdict_on_convergence(q, settings, converged, verdict, key):
     result = fit(q, key, parabola, **settings)
     assert result.converged is converged and verdict in result.reason, result.reason
+
+
+def test_a_first_fit_compiles_its_step_once(key):
+    """Two blocks of one length: what comes out of the first must have the types of what went in."""
+    before = _advance._cache_size()
+    fit(MeanField([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]), key, lambda z: -jnp.sum(z**4), num_steps=2 * BLOCK)
+    assert _advance._cache_size() == before + 1
 
 
 def test_a_second_fit_of_the_same_shapes_compiles_nothing(key):

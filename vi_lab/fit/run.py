@@ -121,7 +121,8 @@ def _climb(
     """Cycles of `length` steps, until one gains nothing that can be told from noise."""
     trace, before, gain = np.empty(0), None, None
     for cycle in range(cycles):
-        state = _State(q, q, optimizer.init(q), jnp.array(-1))
+        # Of a dtype: a weakly typed number would come back strong, and the second block be compiled anew.
+        state = _State(q, q, optimizer.init(q), jnp.full((), -1, int))
         for start in range(cycle * length, (cycle + 1) * length, BLOCK):
             steps = jnp.arange(start, min(start + BLOCK, (cycle + 1) * length))
             state, values = advance(state, steps)
