@@ -4,6 +4,7 @@ import elbo_oracles
 import gradient_oracles as oracle
 import numpy as np
 import pytest
+from scipy import stats
 from zscores import LIMIT
 
 from claims import proves
@@ -43,6 +44,21 @@ def test_coverage_of_the_standard_error(page):
         error = np.sqrt(share * (1 - share) * (1 / 4000 + 1 / repeats))
         assert abs(page[f"ch5-coverage-{draws}"] / 100 - share) < LIMIT * error
     assert page["ch5-coverage-5"] < 90 < 94 < page["ch5-coverage-200"]
+
+
+@proves(
+    "elbo-standard-error-of-few-draws",
+    oracle="Student's t with 4 degrees of freedom by simulation in NumPy; skewness of simulated log weights",
+    tolerance="|z| < 5 of a binomial share; the order strict",
+)
+def test_two_reasons(page):
+    e = np.random.default_rng(4).standard_normal((200_000, 5))
+    share = np.mean(np.abs(e.mean(axis=1)) < 1.96 * e.std(axis=1, ddof=1) / np.sqrt(5))
+    shown = page["ch5-coverage-normal"] / 100
+    assert abs(shown - share) < LIMIT * np.sqrt(share * (1 - share) / 200_000)
+    assert stats.t.ppf(0.975, 4) == pytest.approx(2.78, abs=0.005)
+    assert page["ch5-coverage-5"] / 100 < shown and R > 1
+    assert stats.skew(log_weight(e), axis=None) < -1
 
 
 @proves(
@@ -170,3 +186,4 @@ def test_dimension(page):
         ):
             assert abs(shown - law) < LIMIT * 16 * spread_error(samples, 4000), n
         assert page["ch5-dim-path"][i] == pytest.approx(4, rel=0.12)
+    assert page["ch5-dim-path-20"] == page["ch5-dim-path"][-1]

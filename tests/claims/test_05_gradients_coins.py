@@ -29,6 +29,7 @@ def test_coins(page):
     assert page["ch5-coins-ratio-none"] == pytest.approx(plain[0] / best[0], rel=0.2)
     assert page["ch5-coins-ratio-local"] == pytest.approx(best[0] / local[0], rel=0.2)
     assert np.all(local < best) and np.all(best < plain / 100)
+    assert page["ch5-coins-level"] == pytest.approx(-TABLE.mean(), abs=1e-6)
 
 
 @proves(
@@ -47,6 +48,17 @@ def test_climb(page):
     best = 1 / (1 + np.exp(-found[int(gaps.argmin())].x))
     np.testing.assert_allclose(page["ch5-coins-fitted"], best, atol=0.02)
     assert page["ch5-coins-square"] > 0.99 and page["ch5-coins-square-exact"] < 0.7
+
+
+@proves(
+    "forward-coins-keep-the-probabilities",
+    oracle="SciPy's minimizer on the forward KL, enumerated",
+    tolerance="1e-4 in each probability",
+)
+def test_forward_coins(page):
+    mass = np.exp(TABLE - np.logaddexp.reduce(TABLE))
+    found = minimize(lambda at: -mass @ oracle.bernoulli_log_prob(CORNERS, at), FAIR, options={"gtol": 1e-9})
+    np.testing.assert_allclose(page["ch5-coins-posterior"], 1 / (1 + np.exp(-found.x)), atol=1e-4)
 
 
 @proves(

@@ -60,47 +60,55 @@ def test_offset_means(page):
 
 
 def signal(width: float, num_weights: int, doubly: bool, repeats: int = 20_000) -> float:
-    """Mean over standard deviation of the slope in the mean, in NumPy; posterior N(0, 1), q = N(-0.5, width^2)."""
+    """Mean over standard deviation of the slope in the mean, in NumPy; posterior N(0, 1), q = N(-0.5, width^2).
+
+    Both estimators have one mean, which the doubly reparameterized one shows with the lesser noise.
+    """
     e = np.random.default_rng(num_weights).standard_normal((repeats, num_weights))
     z = -0.5 + width * e
     log_w = -0.5 * z**2 + 0.5 * e**2
     share = np.exp(log_w - log_w.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
-    slopes = (share**2 * (-z + e / width) if doubly else share * -z).sum(axis=1)
-    return abs(slopes.mean()) / slopes.std()
+    quiet, plain = (share**2 * (-z + e / width)).sum(axis=1), (share * -z).sum(axis=1)
+    return abs(quiet.mean()) / (quiet if doubly else plain).std()
 
 
 def shown_as_simulated(shown, width, doubly, slack):
     for k, value in zip(KS, shown, strict=True):
-        own = signal(width, k, doubly)
-        error = np.sqrt((1 + own**2 / 2) * (1 / 10_000 + 1 / 20_000))
+        own, runs = signal(width, k, doubly), 50_000 if k == 64 else 10_000
+        error = np.sqrt((1 + own**2 / 2) / runs)
         assert abs(value - own) < LIMIT * error + slack * own, (width, k)
 
 
 @proves(
     "weighted-signal-falls-and-rises",
     oracle="both estimators written in NumPy, 20,000 runs for each K",
-    tolerance="|z| < 5 and 2 percent; the order strict",
+    tolerance="|z| < 5, at K = 64 of 50,000 runs (0.022, less than the ratio itself), and 3 percent; the order strict",
 )
 def test_signal(page):
     plain, doubly = page["ch5-snr-plain-wide"], page["ch5-snr-doubly-wide"]
-    shown_as_simulated(plain, 1.4, False, 0.02)
-    shown_as_simulated(doubly, 1.4, True, 0.02)
+    shown_as_simulated(plain, 1.4, False, 0.03)
+    shown_as_simulated(doubly, 1.4, True, 0.03)
     assert plain[0] > 3 * plain[1] > 4 * plain[2]
     assert doubly[2] > 2 * doubly[1] > 2 * doubly[0]
 
 
 @proves(
     "narrow-q-defeats-the-cure",
-    oracle="both estimators in NumPy; the integrand of E_q[w^2], which grows without end",
-    tolerance="15 percent of each ratio (heavy tails)",
+    oracle="both estimators in NumPy; the integrands of E_q[w^2] and E_q[w^4], of which the latter grows without end",
+    tolerance="15 percent of each ratio (heavy tails); the order strict",
 )
 def test_narrow(page):
     plain, doubly = page["ch5-snr-plain-narrow"], page["ch5-snr-doubly-narrow"]
-    shown_as_simulated(plain, 0.6, False, 0.15)
-    shown_as_simulated(doubly, 0.6, True, 0.15)
-    assert doubly[2] < 1.1 * doubly[0] and plain[2] < plain[0]
-    far = np.array([5.0, 10.0, 20.0])
-    integrand = 2 * stats.norm(0, 1).logpdf(far) - stats.norm(-0.5, 0.6).logpdf(far)
-    assert np.all(np.diff(integrand) > 5), "E_q[w^2] should diverge"
-    assert stats.norm(0, 1).var() * 0.6**2 < 0.5
+    shown_as_simulated(plain, 0.75, False, 0.15)
+    shown_as_simulated(doubly, 0.75, True, 0.15)
+    assert doubly[2] < 0.8 * doubly[0] and plain[2] < plain[0]
+
+    def outward(width, power):  # does q w^power grow from 10 to 20 standard deviations?
+        far = np.array([10.0, 20.0])
+        p, q = stats.norm.logpdf(far), stats.norm(-0.5, width).logpdf(far)
+        return np.diff(q + power * (p - q))[0] > 0
+
+    assert not outward(0.75, 2) and outward(0.75, 4), "a variance, and no fourth moment"
+    border = np.sqrt(3 / 4)
+    assert outward(0.97 * border, 4) and not outward(1.03 * border, 4)

@@ -76,7 +76,8 @@ def doubly_reparameterized(
         grad L_K = E[ sum_k w~_k^2 (dz_k / d lambda)^T grad_z log w(z_k) ],  w~_k = w_k / sum_j w_j
 
     The gradient of log mean_k w_k through its draws has a second part, the score of q; reparameterizing that as
-    well gives the squares. Its signal-to-noise ratio does not fall with K, as the plain one's does. K = 1 is
+    well gives the squares. Its signal-to-noise ratio grows as sqrt(K), where the plain one's falls, if E_q[w^4] is
+    finite (a Gaussian q: more than 3/4 of the posterior's variance); well below that it falls as well. K = 1 is
     `sticking_the_landing`.
 
     Args:
