@@ -142,7 +142,7 @@ def test_a_prediction_reads_as_question_and_folded_answers(chapter):
         "{eq}`eq-none`",
         "{glue:text}`ch1-none`",
         "{cite:t}`none`",
-        "```{literalinclude} ../vi_lab/fit.py\n:lines: 1-3\n```",
+        "```{literalinclude} ../vi_lab/bounds.py\n:lines: 1-3\n```",
     ],
 )
 def test_what_a_notebook_cannot_show_is_an_error(chapter, source):
