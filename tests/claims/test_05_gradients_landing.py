@@ -75,7 +75,7 @@ def signal(width: float, num_weights: int, doubly: bool, repeats: int = 20_000) 
 
 def shown_as_simulated(shown, width, doubly, slack):
     for k, value in zip(KS, shown, strict=True):
-        own, runs = signal(width, k, doubly), 50_000 if k == 64 else 10_000
+        own, runs = signal(width, k, doubly), 40_000 if k == 64 else 10_000
         error = np.sqrt((1 + own**2 / 2) / runs)
         assert abs(value - own) < LIMIT * error + slack * own, (width, k)
 
@@ -83,7 +83,7 @@ def shown_as_simulated(shown, width, doubly, slack):
 @proves(
     "weighted-signal-falls-and-rises",
     oracle="both estimators written in NumPy, 20,000 runs for each K",
-    tolerance="|z| < 5, at K = 64 of 50,000 runs (0.022, less than the ratio itself), and 3 percent; the order strict",
+    tolerance="|z| < 5, at K = 64 of 40,000 runs (0.025, less than the ratio itself), and 3 percent; the order strict",
 )
 def test_signal(page):
     plain, doubly = page["ch5-snr-plain-wide"], page["ch5-snr-doubly-wide"]
