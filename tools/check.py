@@ -19,7 +19,7 @@ STEPS = {
     "nbval": ["-m", "pytest", "-q", *PARALLEL, "--nbval", "--nbval-current-env", "notebooks"],
 }
 KEYS = {"keys": ["-m", "pytest", "-q", *PARALLEL, "-m", "stochastic", "--num-keys", "20", "tests"]}
-SOURCES = ("tools", "_ext", "vi_lab", "tests", "chapters", "exercises")
+SOURCES = ("tools", "_ext", "vi_lab", "tests", "chapters", "exercises", "benchmarks")
 
 
 def untracked(root: Path = ROOT) -> list[str]:
