@@ -53,7 +53,7 @@ def push(flow, eps):
 
 
 TARGETS = {"banana": models.banana().posterior, "moons": models.two_moons().posterior}
-OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.01, 4000))
+OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.01, 3000))
 START = vi.Flow.standard(2, num_layers=6, hidden=16)
 
 
@@ -63,8 +63,8 @@ def log_density(on_moons, z):
 
 def fitted(key, name):
     log_joint = Partial(log_density, jnp.array(name == "moons"))
-    settings = {"num_steps": 4000, "num_samples": 64, "optimizer": OPTIMIZER}
-    runs = [vi.fit(START, k, log_joint, **settings) for k in jax.random.split(key, 4)]
+    settings = {"num_steps": 3000, "num_samples": 32, "optimizer": OPTIMIZER}
+    runs = [vi.fit(START, k, log_joint, **settings) for k in jax.random.split(key, 3)]
     return max(runs, key=lambda run: run.elbo.value).q
 
 
@@ -129,16 +129,20 @@ def test_families_on_the_moons(page, key):
 @proves(
     "geometry-forward-flow-keeps-the-tips",
     oracle="exact draws of the moons and their density, both in NumPy",
-    tolerance="the reverse flow's KL(p || q) is more than twice the forward flow's, in fits under other keys too",
+    tolerance="the reverse flow's KL(p || q) more than twice the forward one's, KL(q || p) higher; other keys too",
 )
 def test_forward_flow(page, key):
     rng = np.random.default_rng(int(jax.random.randint(key, (), 0, 10**6)))
     backward = fitted(key, "moons")
-    forward = fit_draws(START, key, draw_moons(rng, 20_000), num_steps=4000).q
+    forward = fit_draws(START, key, draw_moons(rng, 20_000), num_steps=3000).q
     z = draw_moons(rng, 50_000)
     missed = {q: np.mean(log_moons(z) - np.asarray(q.log_prob(z))) for q in (forward, backward)}
     assert missed[backward] > 2 * missed[forward]
     assert page["ch4-reverse-flow-forward"] > 2 * page["ch4-forward-flow-forward"]
+    draws = {q: push(q, jax.random.normal(key, (50_000, 2))) for q in missed}
+    lost = {q: np.mean(np.asarray(log_q) - log_moons(np.asarray(z))) for q, (z, log_q) in draws.items()}
+    assert lost[forward] < lost[backward]
+    assert page["ch4-forward-flow-reverse"] < page["ch4-reverse-flow-reverse"]
 
 
 @proves(
