@@ -6,10 +6,11 @@ import numpy as np
 import optax
 import pytest
 from jax.tree_util import Partial
+from tqdm import tqdm
 from zscores import LIMIT
 
 from vi_lab import FullRank, MeanField, fit, kl, models
-from vi_lab.fit.run import BLOCK, _advance
+from vi_lab.fit.run import _advance, _climb
 
 REGRESSION = models.conjugate_regression(np.vander([0.1, 0.5, 0.9, 1.4, 2.0], 2), [1.0, 0.2, 0.5, 2.0, 1.1])
 PRECISION = np.linalg.inv(REGRESSION.posterior.cov())
@@ -108,10 +109,28 @@ def test_the_verdict_on_convergence(q, settings, converged, verdict, key):
     assert result.converged is converged and verdict in result.reason, result.reason
 
 
-def test_a_first_fit_compiles_its_step_once(key):
-    """Two blocks of one length: what comes out of the first must have the types of what went in."""
+@pytest.mark.parametrize(("third", "kept"), [(0.3, 0.2), (0.19, 0.19)])
+def test_a_cycle_that_lost_more_than_noise_is_not_kept(third, kept):
+    """Cycles that end at means 1, 0.2 and a third one; log weights -mean^2, with a spread they share."""
+    means = iter([1.0, 0.2, third])
+    noise = np.linspace(-1, 1, 64)
+    result = _climb(
+        MeanField.standard(1),
+        lambda state, steps: (state._replace(q=MeanField([next(means)], [0.0])), np.zeros(len(steps))),
+        optax.sgd(1.0),
+        lambda q: noise - float(q.mean[0]) ** 2,
+        length=10,
+        cycles=3,
+        bar=tqdm(disable=True),
+    )
+    np.testing.assert_allclose((float(result.q.mean[0]), result.elbo.value), (kept, -(kept**2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("num_steps", [500, 600])
+def test_a_first_fit_compiles_its_step_once(num_steps, key):
+    """Blocks of one length: what comes out of the first must have the types of what went in."""
     before = _advance._cache_size()
-    fit(MeanField([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]), key, lambda z: -jnp.sum(z**4), num_steps=2 * BLOCK)
+    fit(MeanField([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]), key, lambda z: -jnp.sum(z**4), num_steps=num_steps)
     assert _advance._cache_size() == before + 1
 
 

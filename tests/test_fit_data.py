@@ -1,6 +1,7 @@
 """`fit` on minibatches: the gradient is unbiased, the optimum that of all data, and bad data are named."""
 
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -91,3 +92,10 @@ def test_the_final_weights_are_those_of_all_data_in_pieces(key, monkeypatch):
 def test_bad_data_are_named(settings, message, key):
     with pytest.raises(ValueError, match=message):
         fit(MeanField.standard(2), key, log_joint, **settings)
+
+
+def test_large_data_are_checked_by_fewer_draws(key):
+    """As many rows times draws as the budget allows, but never fewer than 64 draws; small data keep all draws."""
+    weights = partial(full_log_weights, MeanField.standard(1), key, lambda z, rows, scale: -scale * jnp.sum(rows * z))
+    for rows, draws in {10: 4096, 2**14: 1024, 2**20: 64}.items():
+        assert jax.eval_shape(lambda rows=rows: weights(jnp.zeros(rows), 4096)).shape == (draws,)

@@ -13,6 +13,8 @@ from vi_lab.bounds import log_weights
 from vi_lab.families import Family
 
 BUDGET = 2**22  # numbers of the data times draws of q, at once: some 32 MiB for each intermediate of a log joint
+EVALUATIONS = 2**24  # rows of the data times draws of q, in all: a check should not cost more than the climb
+FEWEST_DRAWS = 64
 DataLogJoint = Callable[[Array, Any, float], Array]  # log_joint(z, batch, scale)
 
 
@@ -48,10 +50,12 @@ def of_batch(log_joint: Callable, data: Any, key: Key[Array, ""], batch_size: in
 
 def full_log_weights(
     q: Family, key: Key[Array, ""], log_joint: Callable, data: Any, num_samples: int
-) -> Float[Array, " num_samples"]:
-    """log w at draws of q, from all data, and no more of the draws at once than memory should hold."""
+) -> Float[Array, " draws"]:
+    """log w at draws of q, from all data; fewer draws of large data, and no more at once than memory should hold."""
     if data is None:
         return log_weights(q, key, log_joint, num_samples=num_samples)
+    rows = len(jax.tree.leaves(data)[0])
+    num_samples = min(num_samples, max(FEWEST_DRAWS, EVALUATIONS // rows))
     size = sum(leaf.size for leaf in jax.tree.leaves(data))
     z = q.sample(key, num_samples)
     at_once = min(num_samples, max(1, BUDGET // size))

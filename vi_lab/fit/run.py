@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import ceil
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -33,10 +34,11 @@ class Fit(NamedTuple, Generic[Q]):
 
     Attributes:
         q: the fitted distribution; after a failure, the last whose ELBO and gradient were finite.
-        elbo: its ELBO by fresh draws, in nats, with standard error.
+        elbo: its ELBO by draws that no step used, in nats, with standard error.
         trace: the noisy ELBO of each step that was taken, in nats.
         converged: whether the ELBO is shown to have moved by less than 0.1 nats: over the last cycle, or, where
-            `num_steps` was given, from the third quarter of the trace to the fourth.
+            `num_steps` was given, from the third quarter of the trace to the fourth. It says that the climb stands
+            still, not that the top is reached: a rate near zero stands still anywhere.
         reason: why it stopped, in words.
     """
 
@@ -120,11 +122,12 @@ def _climb(
 ) -> Fit[Q]:
     """Cycles of `length` steps, until one gains nothing that can be told from noise."""
     trace, before, gain = np.empty(0), None, None
+    block = ceil(length / ceil(length / BLOCK))  # blocks of one size, where that divides: one compilation
     for cycle in range(cycles):
         # Of a dtype: a weakly typed number would come back strong, and the second block be compiled anew.
         state = _State(q, q, optimizer.init(q), jnp.full((), -1, int))
-        for start in range(cycle * length, (cycle + 1) * length, BLOCK):
-            steps = jnp.arange(start, min(start + BLOCK, (cycle + 1) * length))
+        for start in range(cycle * length, (cycle + 1) * length, block):
+            steps = jnp.arange(start, min(start + block, (cycle + 1) * length))
             state, values = advance(state, steps)
             trace = np.append(trace, values)
             bar.update(len(steps))
@@ -136,10 +139,12 @@ def _climb(
         if not np.isfinite(elbo.value):  # the last step may be the one that broke it
             return _failed(state, np.append(trace, elbo.value), len(trace), weigh)
         if before is not None:
-            gain = verdict.estimate(log_w - before)
+            gain = verdict.estimate(log_w - before[1])
+            if verdict.is_falling(gain):
+                q, elbo = before[0], verdict.estimate(before[1])
             if not verdict.is_rising(gain):
                 break
-        before = log_w
+        before = q, log_w
     judged = verdict.judge_trace(trace) if gain is None else verdict.judge_cycles(len(trace), length, gain)
     return Fit(q, elbo, trace, *judged)
 
@@ -147,7 +152,7 @@ def _climb(
 def _failed(state: _State, trace: np.ndarray, step: int, weigh: Callable) -> Fit:
     """The last q whose ELBO and gradient were finite, and what `trace` shows of the step that broke it."""
     kept = verdict.estimate(weigh(state.last_finite))
-    reason = verdict.failure(step, trace[step], kept, FINAL_DRAWS)
+    reason = verdict.failure(step, trace[step], kept)
     return Fit(state.last_finite, kept, trace[:step], False, reason)
 
 

@@ -18,9 +18,14 @@ def is_rising(gain: Estimate) -> bool:
     return bool(gain.value > max(GAIN, 3 * gain.std_error))
 
 
+def is_falling(gain: Estimate) -> bool:
+    """Whether a cycle has lost more than noise, so that the q before it is the better one."""
+    return is_rising(Estimate(-gain.value, gain.std_error))
+
+
 def judge_cycles(num_steps: int, length: int, gain: Estimate) -> tuple[bool, str]:
     """From the same draws of q before and after the last cycle, whose differences have little noise."""
-    seen = f"the last {length} steps raised the ELBO by {gain.value:.3g} nats (standard error {gain.std_error:.2g})"
+    seen = f"the last {length} steps moved the ELBO by {gain.value:+.3g} nats (standard error {gain.std_error:.2g})"
     converged, verdict = _judge(gain)
     if is_rising(gain):
         converged, verdict = False, f"still rising: start again from here, or nearer, or with num_steps={3 * num_steps}"
@@ -34,7 +39,7 @@ def judge_trace(trace: np.ndarray) -> tuple[bool, str]:
     third, fourth = (estimate(quarter) for quarter in np.split(trace[-2 * (len(trace) // 4) :], 2))
     rise = Estimate(fourth.value - third.value, np.hypot(third.std_error, fourth.std_error))
     converged, verdict = _judge(rise)
-    seen = f"from the third quarter to the fourth the ELBO rose by {rise.value:.3g} nats"
+    seen = f"from the third quarter to the fourth the ELBO moved by {rise.value:+.3g} nats"
     return converged, f"took all {len(trace)} steps; {seen} (standard error {rise.std_error:.2g}): {verdict}"
 
 
@@ -46,11 +51,11 @@ def _judge(rise: Estimate) -> tuple[bool, str]:
     return False, f"noise could hide a change of {SETTLED} nats, so take more draws or more steps"
 
 
-def failure(step: int, value: float, kept: Estimate, num_draws: int) -> str:
+def failure(step: int, value: float, kept: Estimate) -> str:
     """Why a run ended before its time, what was kept, and what to try."""
     what = "the gradient was not finite" if np.isfinite(value) else f"the ELBO was {value:g}"
     q = "q is the last one with a finite ELBO"
     if not np.isfinite(kept.value):
-        q = f"and {num_draws} fresh draws of the q before it give an ELBO of {kept.value:g}, so that no q is good"
+        q = f"and fresh draws of the q before it give an ELBO of {kept.value:g}, so that no q is good"
     advice = "Look at log_joint where q has mass, lower the step size, or start nearer."
     return f"stopped at step {step}: {what}; {q}. {advice}"
