@@ -39,13 +39,14 @@ def test_pitchfork(page):
 @proves(
     "geometry-fold",
     oracle="SciPy's fsolve on slopes and Hessian written by hand; BFGS from 21 starts on either side",
-    tolerance="1e-6; one end point 0.05 below the fold, three 0.05 above it",
+    tolerance="1e-6; one end point at 2, 3, 4 and 0.05 below the fold, three 0.05 above it",
 )
 def test_fold(page):
     exact = oracle.fold()
     np.testing.assert_allclose(page["ch4-fold"], exact, atol=1e-6)
     assert page["ch4-fold-at"] == page["ch4-fold"][2]
-    assert np.abs(ends(exact[2] - 0.05)).max() < 1e-2
+    for d in (2.0, 3.0, 4.0, exact[2] - 0.05):
+        assert np.abs(ends(d)).max() < 1e-2, f"separation {d}"
     above = ends(exact[2] + 0.05)
     assert above.min() < -2 and above.max() > 2 and np.abs(above).min() < 1e-2
 

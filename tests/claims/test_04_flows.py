@@ -134,7 +134,7 @@ def test_families_on_the_moons(page, key):
 def test_forward_flow(page, key):
     rng = np.random.default_rng(int(jax.random.randint(key, (), 0, 10**6)))
     backward = fitted(key, "moons")
-    forward = fit_draws(START, key, draw_moons(rng, 20_000), num_steps=3000).q
+    forward = fit_draws(START, key, draw_moons(rng, 20_000), num_steps=2000).q
     z = draw_moons(rng, 50_000)
     missed = {q: np.mean(log_moons(z) - np.asarray(q.log_prob(z))) for q in (forward, backward)}
     assert missed[backward] > 2 * missed[forward]
