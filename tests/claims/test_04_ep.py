@@ -17,10 +17,15 @@ def one_pass(x, q=PRIOR):
     return q
 
 
+def probability_of_signal(x, m, v):
+    signal = stats.norm.pdf(x, m, (1 + v) ** 0.5)
+    return signal / (signal + stats.norm.pdf(x, 0, 10**0.5))
+
+
 @proves(
     "ep-one-pass-has-an-order",
     oracle="the 200 passes again, tilted moments summed on a grid",
-    tolerance="1e-4; middle nine tenths beyond two exact standard deviations",
+    tolerance="1e-4; middle nine tenths beyond two exact standard deviations; 1e-3 for the two probabilities of 6.12",
 )
 def test_one_pass_has_an_order(page):
     rng = np.random.default_rng(0)
@@ -29,6 +34,10 @@ def test_one_pass_has_an_order(page):
     assert on_page == pytest.approx(list(np.quantile(means, [0, 0.05, 0.95, 1])), abs=1e-4)
     assert page["ch4ep-order-sds"] == pytest.approx((on_page[2] - on_page[1]) / truth(TWENTY)[1] ** 0.5, abs=1e-3)
     assert page["ch4ep-order-sds"] > 2
+    (mean,), ((var,),) = one_pass(np.delete(TWENTY, 6)).moments()
+    for name, m, v in (("first", 0, 100), ("last", mean, var)):
+        assert page[f"ch4ep-612-{name}"] == pytest.approx(probability_of_signal(TWENTY[6], m, v), abs=1e-3)
+    assert page["ch4ep-612-first"] > 0.5 and page["ch4ep-612-last"] < 0.1
 
 
 @proves("ep-fixed-point-has-no-order", oracle="EP on a grid, in two other orders", tolerance="1e-6")
@@ -47,7 +56,7 @@ def test_fixed_point_on_twenty(page):
 
 @proves(
     "ep-doubtful-datum-widens",
-    oracle="cavity and tilted variance of EP on a grid; sign of the change for 2000 random cavities",
+    oracle="cavity and tilted variance of EP on a grid; sign of the change for 500 random cavities",
     tolerance="1e-6; no exception to the rule",
 )
 def test_a_doubtful_datum_widens(page):
@@ -60,8 +69,7 @@ def test_a_doubtful_datum_widens(page):
     for x, m, v in zip(rng.normal(0, 4, 500), rng.normal(0, 3, 500), rng.gamma(1, 2, 500) + 0.01, strict=True):
         cavity = from_moments(np.array([m]), np.array([[v]]))
         change = tilted(cavity, clutter_factors([x])[0], 2001)[1].moments()[1][0, 0] - v
-        signal = 0.5 * stats.norm.pdf(x, m, (1 + v) ** 0.5)
-        r = signal / (signal + 0.5 * stats.norm.pdf(x, 0, 10**0.5))
+        r = probability_of_signal(x, m, v)
         signs.append((change > 0) == ((1 - r) * (x - m) ** 2 > 1 + v) or abs(change) < 1e-9)
     assert all(signs)
 
@@ -79,13 +87,14 @@ def test_clipping_narrows(page):
     assert page["ch4ep-clip-ratio"] == pytest.approx(var / truth(TWENTY)[1], abs=1e-5) and var / truth(TWENTY)[1] < 0.8
 
 
-@proves("ep-forgotten-cavity", oracle="repeated passes on a grid", tolerance="variance falls fivefold in ten passes")
-def test_without_a_cavity_the_data_count_again():
+@proves("ep-forgotten-cavity", oracle="30 passes on a grid", tolerance="1e-5; variance falls in every pass")
+def test_without_a_cavity_the_data_count_again(page):
     q, variances = PRIOR, []
     for _ in range(30):
         q = one_pass(TWENTY, q)
         variances.append(q.moments()[1][0, 0])
-    assert variances[10] < variances[0] / 5 and variances[29] < variances[10] / 2
+    assert np.all(np.diff(variances) < 0)
+    assert [page["ch4ep-again-1"], page["ch4ep-again-10"]] == pytest.approx([variances[0], variances[9]], abs=1e-5)
 
 
 @proves(
@@ -109,14 +118,15 @@ def test_moments_are_derivatives():
             assert v + v**2 * (high - 2 * mid + low) / 1e-6 == pytest.approx(second - mean**2, abs=1e-5)
 
 
-@proves("ep-clutter-table", oracle="Laplace, reverse KL and EP on grids with SciPy", tolerance="1e-4; order strict")
+@proves("ep-clutter-table", oracle="Laplace, reverse KL and EP on grids with SciPy", tolerance="1e-4, 5e-3 %; order")
 def test_table_of_twenty(page):
     mean, var, log_evidence = truth(TWENTY)
     found = rivals(TWENTY, 1.8) | {"EP": by_grid(TWENTY)[:3]}
-    errors = {n: (m - mean, 100 * (v / var - 1), e - log_evidence) for n, (m, v, e) in found.items()}
+    errors = {n: ((m - mean) / var**0.5, 100 * (v / var - 1), e - log_evidence) for n, (m, v, e) in found.items()}
     for name, expected in errors.items():
         on_page = [page[f"ch4ep-n20-{name}-{what}"] for what in ("mean", "var", "evidence")]
-        assert on_page == pytest.approx(list(expected), abs=2e-3)
+        assert on_page[::2] == pytest.approx(expected[::2], abs=1e-4)
+        assert on_page[1] == pytest.approx(expected[1], abs=5e-3)
     size = {name: np.abs(values) for name, values in errors.items()}
     assert np.all(size["Laplace"] > np.maximum(size["VI"], size["EP"]))
     assert [size["VI"][0] < size["EP"][0], size["EP"][1] < size["VI"][1], size["VI"][2] < size["EP"][2]] == [True] * 3

@@ -49,12 +49,16 @@ def reverse_kl(s, start):
 
 
 @cache
+def ep_on_grid(s, sweeps=9):
+    return run(from_moments(np.zeros(2), s**2 * np.eye(2)), probit_factors(X, Y), sweeps=sweeps, num_points=101)
+
+
+@cache
 def fits(s):
     prior = from_moments(np.zeros(2), s**2 * np.eye(2))
     log_evidence, mean, cov = exact(prior, probit_factors(X, Y), [-4 - s, -1 - s], [5 + s, 12 + 4 * s], 601)
     at_mode = laplace(s)
-    ep = run(prior, probit_factors(X, Y), sweeps=9, num_points=101)[:3]
-    found = {"Laplace": at_mode, "VI": reverse_kl(s, at_mode), "EP": ep}
+    found = {"Laplace": at_mode, "VI": reverse_kl(s, at_mode), "EP": ep_on_grid(s)[:3]}
     sd = cov[1, 1] ** 0.5
     return {
         n: np.array([(mean[1] - m[1]) / sd, 1 - c[1, 1] / sd**2, log_evidence - e]) for n, (m, c, e) in found.items()
@@ -65,7 +69,8 @@ def test_numbers_of_the_page(page):
     for s in (1, 2, 4):
         for name, (mean, var, evidence) in fits(s).items():
             on_page = [page[f"ch4ep-probit-{s}-{name}-{what}"] for what in ("mean", "var", "evidence")]
-            assert on_page == pytest.approx([mean, 100 * var, evidence], abs=2e-3)
+            assert on_page[::2] == pytest.approx([mean, evidence], abs=1e-4)
+            assert on_page[1] == pytest.approx(100 * var, abs=2e-3)
 
 
 @proves(
@@ -80,13 +85,14 @@ def test_ep_is_ahead_of_reverse_kl(page):
     assert abs(page["ch4ep-probit-1-EP-var"]) < 5 and page["ch4ep-probit-1-EP-evidence"] < 0.01 * 10.2
 
 
-@proves("ep-log-concave-sites", oracle="EP on grids, prior sd 4: site matrices", tolerance="eigenvalues > -1e-9; 1e-6")
+@proves(
+    "ep-log-concave-sites", oracle="site matrices of EP on grids, three priors", tolerance="eigenvalues > -1e-9; 1e-6"
+)
 def test_sites_of_a_log_concave_factor():
-    """Its own fixed point: two more sweeps change nothing."""
-    first, second = (
-        run(from_moments(np.zeros(2), 16 * np.eye(2)), probit_factors(X, Y), sweeps=k, num_points=101) for k in (12, 14)
-    )
-    assert np.linalg.eigvalsh(first[3]).min() > -1e-9
+    """A fixed point: two more sweeps change nothing."""
+    for s in (1, 2, 4):
+        assert np.linalg.eigvalsh(ep_on_grid(s)[3]).min() > -1e-9
+    first, second = ep_on_grid(4, 12), ep_on_grid(4, 14)
     assert np.allclose(first[0], second[0], atol=1e-6) and np.allclose(first[1], second[1], atol=1e-6)
 
 
@@ -105,7 +111,7 @@ def test_laplace_is_lucky(page):
     tolerance="names equal",
 )
 def test_nearest(page):
-    for s in (1, 4):
+    for s in (1, 2, 4):
         for k, what in enumerate(("mean", "var", "evidence")):
             nearest = min(fits(s), key=lambda name, s=s, k=k: abs(fits(s)[name][k]))
             assert page[f"ch4ep-nearest-{s}-{what}"] == nearest
