@@ -34,3 +34,10 @@ def integral(q, p):
         return q.pdf(z) * (q.logpdf(z) - p.logpdf(z))
 
     return integrate.quad(tax, low, high, points=[q.mean()], epsabs=1e-12, limit=300)[0]
+
+
+def gaussian_kl(mean_q, cov_q, mean_p, cov_p):
+    """The textbook formula with inverses and determinants, which vi_lab does not use."""
+    precision, gap = np.linalg.inv(cov_p), np.subtract(mean_p, mean_q)
+    log_dets = np.linalg.slogdet(cov_p)[1] - np.linalg.slogdet(cov_q)[1]
+    return (np.trace(precision @ cov_q) + gap @ precision @ gap - len(gap) + log_dets) / 2
