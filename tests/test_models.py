@@ -22,6 +22,7 @@ MODELS = {
     "bioassay": models.bioassay(),
     "bimodal": models.bimodal(separation=5.0, weight=0.3, std=0.8),
     "gaussian": models.gaussian([1.0, -1.0], [[2.0, 0.6], [0.6, 0.5]]),
+    "ill-conditioned": models.ill_conditioned(4, condition=100.0, key=jax.random.key(7)),
 }
 
 
@@ -46,6 +47,8 @@ def joint_by_scipy(name, z):
             return np.log(0.3 * norm.pdf(z[0], -2.5, 0.8) + 0.7 * norm.pdf(z[0], 2.5, 0.8))
         case "gaussian":
             return scipy.stats.multivariate_normal([1, -1], [[2, 0.6], [0.6, 0.5]]).logpdf(z)
+        case "ill-conditioned":
+            return scipy.stats.multivariate_normal(np.zeros(4), MODELS[name].posterior.cov()).logpdf(z)
 
 
 @pytest.fixture(params=MODELS)
@@ -117,6 +120,35 @@ def test_bimodal_has_two_modes_where_it_says():
     np.testing.assert_allclose(kl_quadrature(model.posterior, model.posterior, -9, 9), 0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("dim", "condition"), [(2, 1.0), (20, 1e4), (5, 1e12)])
+def test_ill_conditioned_has_the_spectrum_it_states(dim, condition, key):
+    model = models.ill_conditioned(dim, condition=condition, key=key)
+    singular = np.linalg.svd(model.posterior.scale_tril, compute_uv=False)
+    np.testing.assert_allclose(singular[::-1] ** 2, np.geomspace(condition**-0.5, condition**0.5, dim), rtol=1e-6)
+    assert model.log_evidence == 0 and not np.any(model.posterior.mean)
+
+
+def test_ill_conditioned_rotations_are_uniform(key):
+    """Under a uniform rotation the diagonal of U diag(lambda) U' has the mean of the eigenvalues and 2 / (dim + 2) of
+    their variance; what stands off it has mean zero.
+    """
+    keys = jax.random.split(key, 4_000)
+    covs = jax.vmap(lambda k: models.ill_conditioned(4, condition=1e6, key=k).posterior.cov())(keys) / 1e3
+    diagonals = np.asarray(jnp.diagonal(covs, axis1=1, axis2=2))
+    values = np.geomspace(1e-6, 1, 4)
+    assert_mean(diagonals, values.mean(), "variances")
+    assert_variance(diagonals, values.var() * 2 / 6, "variances")
+    assert_mean(covs[:, 0, 1], 0.0, "covariance")
+
+
+def test_ill_conditioned_without_a_key_is_one_rotation():
+    again, other = models.ill_conditioned(), models.ill_conditioned(key=jax.random.key(1))
+    np.testing.assert_array_equal(models.ill_conditioned().posterior.cov(), again.posterior.cov())
+    assert np.abs(again.posterior.cov() - other.posterior.cov()).max() > 1
+    off = again.posterior.cov() - np.diag(np.diag(again.posterior.cov()))
+    assert np.abs(off).max() > 1, "the axes are not the coordinates"
+
+
 @pytest.mark.parametrize(
     ("name", "z"),
     [("conjugate-normal", [0.3]), ("conjugate-regression", [0.5, -1.0, 2.0]), ("bioassay", [0.8, 7.0])],
@@ -164,6 +196,8 @@ BAD = {
     "weight": (lambda: models.bimodal(weight=1.0), "weight: got 1, needs a number between 0 and 1"),
     "std": (lambda: models.bimodal(std=0.0), "std: got a smallest value of 0"),
     "separation": (lambda: models.bimodal(separation=np.inf), "separation: got"),
+    "dim": (lambda: models.ill_conditioned(1), "dim: got 1, needs a whole number of at least 2"),
+    "condition": (lambda: models.ill_conditioned(condition=0.5), "condition: got 0.5, needs a number of at least 1"),
     "covariance": (lambda: models.gaussian([0.0], [[-1.0]]), "cov: got smallest eigenvalue -1"),
     "point": (lambda: MODELS["bioassay"].posterior.log_prob(jnp.zeros(3)), r"z: got shape \(3,\)"),
 }

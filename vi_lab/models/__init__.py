@@ -6,16 +6,18 @@ from vi_lab.models.bioassay import bioassay
 from vi_lab.models.clutter import clutter
 from vi_lab.models.conjugate import conjugate_normal, conjugate_regression
 from vi_lab.models.eight_schools import eight_schools
+from vi_lab.models.funnel import Funnel, funnel
 from vi_lab.models.logistic import logistic_regression
 from vi_lab.models.moons import Crescent, two_moons
 from vi_lab.models.probit import probit
 from vi_lab.models.selection import Enumerated, variable_selection
-from vi_lab.models.targets import bimodal, gaussian
+from vi_lab.models.targets import bimodal, gaussian, ill_conditioned
 
 __all__ = [
     "Banana",
     "Crescent",
     "Enumerated",
+    "Funnel",
     "Model",
     "Normalized",
     "Sites",
@@ -26,7 +28,9 @@ __all__ = [
     "conjugate_normal",
     "conjugate_regression",
     "eight_schools",
+    "funnel",
     "gaussian",
+    "ill_conditioned",
     "logistic_regression",
     "probit",
     "two_moons",

@@ -1,7 +1,8 @@
 """Targets without data: densities of a known shape, normalised, so that their log evidence is zero."""
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike, Key
 
 from vi_lab import _checks as check
 from vi_lab.families import FullRank, MeanField, Mixture
@@ -29,3 +30,23 @@ def gaussian(mean: ArrayLike, cov: ArrayLike) -> Model:
     definite.
     """
     return from_family(FullRank.from_cov(mean, cov))
+
+
+def ill_conditioned(dim: int = 20, *, condition: float = 1e4, key: Key[Array, ""] | None = None) -> Model:
+    """N(0, U diag(lambda) U^T): eigenvalues from 1/sqrt(condition) to sqrt(condition), evenly in their logarithm, and
+    a rotation U drawn from `key` uniformly among all of them: log evidence 0 (chapter 7).
+
+    The scales of the axes multiply to one, and no coordinate is one of them: a rescaling of coordinates mends little.
+
+    Raises:
+        ValueError: a dim that is not a whole number of at least 2, a condition that is not a number of at least 1.
+    """
+    check.check_count("dim", dim, least=2)
+    if not check.check_number("condition", condition) >= 1:
+        check.reject("condition", f"{condition:g}", "a number of at least 1")
+    # Uniform but for the signs of its columns, which leave the covariance as it is.
+    rotation, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0) if key is None else key, (dim, dim)))
+    std = condition ** (jnp.linspace(-1, 1, dim) / 4)
+    # A Cholesky factor of the covariance itself would lose half of the digits that this one keeps.
+    factor = jnp.linalg.qr((rotation * std).T)[1].T
+    return from_family(FullRank(jnp.zeros(dim), factor * jnp.sign(jnp.diag(factor))))
