@@ -11,8 +11,8 @@ import pytest
 import vi_lab
 
 PACKAGE = Path(vi_lab.__file__).parent
-ORDER = ["_checks", "data", "families", "quadrature", "divergences", "models", "bounds", "forward", "gradients", "fit"]
-ORDER += ["ep", "__init__", "plots"]
+ORDER = ["_checks", "draws", "data", "families", "quadrature", "divergences", "models", "bounds", "forward"]
+ORDER += ["gradients", "fit", "ep", "diagnostics", "museum", "mcmc", "__init__", "plots"]
 
 
 def test_import_costs_little_more_than_jax_and_optax():

@@ -6,7 +6,7 @@ order: q (what is differentiated), key, log_joint, then keyword-only settings. `
 the course's figures.
 """
 
-from vi_lab import ep, models
+from vi_lab import draws, ep, models
 from vi_lab.bounds import (
     elbo,
     importance_weighted_bound,
@@ -48,6 +48,7 @@ __all__ = [
     "alpha_divergence",
     "chi2",
     "doubly_reparameterized",
+    "draws",
     "effective_sample_size",
     "elbo",
     "ep",

@@ -6,32 +6,40 @@ log w = log p(z, x) - log q(z).
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
+from vi_lab import draws
 from vi_lab._checks import LogJoint
+from vi_lab.draws import Noise
 from vi_lab.families import Family, MeanField
 
 
 def log_weights(
-    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, noise: Noise = draws.iid
 ) -> Float[Array, " num_samples"]:
     """log w = log p(z, x) - log q(z), in nats, at `num_samples` draws z of q (chapter 3).
 
     Differentiable in q through the draws (the reparameterization) and through log q. The coins of a `Bernoulli` and
     the labels of a `Mixture` carry no gradient, and differentiating raises NotImplementedError: `vi_lab.gradients`.
 
+    Args:
+        noise: the base draws that q turns into z: `draws.iid`, `draws.antithetic` or `draws.sobol` (chapter 6).
+
     Raises:
         ValueError: a log joint that does not return a scalar for one point; `num_samples` below one.
     """
-    z = q.sample(key, num_samples)
+    z = q.sample(key, num_samples, noise=noise)
     return check.evaluate(log_joint, z) - q.log_prob(z)
 
 
-def elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1) -> Float[Array, ""]:
+def elbo(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1, noise: Noise = draws.iid
+) -> Float[Array, ""]:
     """The evidence lower bound E_q[log p(z, x) - log q(z)] = log p(x) - KL(q || p(z|x)), in nats (chapter 3).
 
     The mean of `num_samples` log weights: unbiased, and free of variance where q is the exact posterior. For a
@@ -39,7 +47,7 @@ def elbo(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: in
 
     Raises: see `log_weights`. Source: Jordan et al. (1999); the sum over components, Morningstar et al. (2021).
     """
-    z, weights = q.strata(key, num_samples)
+    z, weights = q.strata(key, num_samples, noise=noise)
     return weighted_sum(weights, check.evaluate(log_joint, z) - q.log_prob(z))
 
 
@@ -63,7 +71,13 @@ def mean_field_elbo(params: Mapping[str, Array], key: Key[Array, ""], log_joint:
 
 
 def importance_weighted_bound(
-    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
+    q: Family,
+    key: Key[Array, ""],
+    log_joint: LogJoint,
+    *,
+    num_samples: int,
+    num_repeats: int = 1,
+    noise: Noise = draws.iid,
 ) -> Float[Array, ""]:
     """The importance-weighted bound E[log mean_k w_k] of K = `num_samples` weights, in nats (chapter 3).
 
@@ -74,7 +88,8 @@ def importance_weighted_bound(
 
     Raises: see `log_weights`. Source: Burda, Grosse and Salakhutdinov (2016).
     """
-    return renyi_bound(q, key, log_joint, num_samples=num_samples, num_repeats=num_repeats, alpha=0.0)
+    counts = {"num_samples": num_samples, "num_repeats": num_repeats}
+    return renyi_bound(q, key, log_joint, **counts, alpha=0.0, noise=noise)
 
 
 def renyi_bound(
@@ -85,6 +100,7 @@ def renyi_bound(
     num_samples: int,
     alpha: float,
     num_repeats: int = 1,
+    noise: Noise = draws.iid,
 ) -> Float[Array, ""]:
     """The variational Rényi bound, estimated from K = `num_samples` weights, in nats (chapter 3).
 
@@ -105,15 +121,32 @@ def renyi_bound(
     check.check_count("num_repeats", num_repeats)
     alpha = check.check_number("alpha", alpha)
     check.check_count("num_samples", num_samples)
-    log_w = log_weights(q, key, log_joint, num_samples=num_samples * num_repeats)
+    log_w = _repeated(q, key, log_joint, num_repeats, num_samples, noise)
     if alpha == 1:
         return jnp.mean(log_w)
-    powers = (1 - alpha) * log_w.reshape(num_repeats, num_samples)
+    powers = (1 - alpha) * log_w
     return jnp.mean(jax.nn.logsumexp(powers, axis=1) - jnp.log(num_samples)) / (1 - alpha)
 
 
+def _repeated(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, num_repeats: int, num_samples: int, noise: Noise
+) -> Float[Array, "num_repeats num_samples"]:
+    """Log weights in independent copies: `noise` ties together the draws of one copy and no others."""
+    if noise is draws.iid:
+        log_w = log_weights(q, key, log_joint, num_samples=num_samples * num_repeats)
+        return log_w.reshape(num_repeats, num_samples)
+    one_copy = partial(log_weights, q, log_joint=log_joint, num_samples=num_samples, noise=noise)
+    return jax.vmap(one_copy)(jax.random.split(key, num_repeats))
+
+
 def upper_bound(
-    q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int, num_repeats: int = 1
+    q: Family,
+    key: Key[Array, ""],
+    log_joint: LogJoint,
+    *,
+    num_samples: int,
+    num_repeats: int = 1,
+    noise: Noise = draws.iid,
 ) -> Float[Array, ""]:
     """The Rényi bound of order -1, log E_q[w^2] / 2 >= log p(x), in nats (chapter 3).
 
@@ -123,4 +156,5 @@ def upper_bound(
 
     Raises: see `log_weights`. Source: Dieng et al. (2017), the CUBO with n = 2.
     """
-    return renyi_bound(q, key, log_joint, num_samples=num_samples, num_repeats=num_repeats, alpha=-1.0)
+    counts = {"num_samples": num_samples, "num_repeats": num_repeats}
+    return renyi_bound(q, key, log_joint, **counts, alpha=-1.0, noise=noise)

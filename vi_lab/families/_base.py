@@ -11,6 +11,8 @@ from jax.tree_util import GetAttrKey
 from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
+from vi_lab import draws
+from vi_lab.draws import Noise
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
@@ -82,19 +84,32 @@ class Family(ABC):
     def cov(self) -> Float[Array, "dim dim"]:
         """The covariance matrix of z."""
 
-    def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
-        """Independent draws of q; ValueError unless `num_samples` is a positive whole number.
+    def sample(
+        self, key: Key[Array, ""], num_samples: int, *, noise: Noise = draws.iid
+    ) -> Float[Array, "num_samples dim"]:
+        """Draws of q, independent unless `noise` says otherwise; ValueError unless `num_samples` is a positive number.
 
         Differentiable in q where q has a `transform`; where draws jump, differentiating raises NotImplementedError.
         """
-        check.check_count("num_samples", num_samples)
-        dtype = jax.tree.leaves(self)[0].dtype
-        return self.transform(jax.random.normal(key, (num_samples, self.noise_dim), dtype))
+        eps = noise(key, num_samples, self._num_normals)
+        check.check_shape("noise", eps, (num_samples, self._num_normals))
+        return self._draw(eps.astype(jax.tree.leaves(self)[0].dtype))
 
-    def strata(self, key: Key[Array, ""], num_samples: int) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
+    @property
+    def _num_normals(self) -> int:
+        """How many standard normals a draw is made of: `noise_dim` where there is a `transform`."""
+        return self.noise_dim
+
+    def _draw(self, eps: Float[Array, "n num_normals"]) -> Float[Array, "n dim"]:
+        """One draw of q from each row of normals, be it differentiable or not."""
+        return self.transform(eps)
+
+    def strata(
+        self, key: Key[Array, ""], num_samples: int, *, noise: Noise = draws.iid
+    ) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
         """Draws z and weights that sum to one: sum_i weights_i f(z_i) is an unbiased estimate of E_q[f(z)].
 
         One stratum, n = num_samples and equal weights, unless a family can sum over parts of itself exactly.
         """
-        z = self.sample(key, num_samples)
+        z = self.sample(key, num_samples, noise=noise)
         return z, jnp.full(num_samples, 1 / num_samples, z.dtype)

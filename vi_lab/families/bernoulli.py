@@ -4,7 +4,8 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Key
+from jax.scipy.special import ndtr
+from jaxtyping import Array, ArrayLike, Float
 
 from vi_lab import _checks as check
 from vi_lab.families._base import Family, family, undifferentiable
@@ -66,10 +67,12 @@ class Bernoulli(Family):
         terms = z * self.logits - jax.nn.softplus(self.logits)
         return jnp.sum(jnp.where((z == 0) | (z == 1), terms, -jnp.inf), axis=-1)
 
-    def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
-        check.check_count("num_samples", num_samples)
-        mean = jax.nn.sigmoid(_drawn(self.logits))
-        return jax.random.bernoulli(key, mean, (num_samples, self.dim)).astype(self.logits.dtype)
+    @property
+    def _num_normals(self) -> int:
+        return self.dim
+
+    def _draw(self, eps: Float[Array, "n dim"]) -> Float[Array, "n dim"]:
+        return (ndtr(eps) < jax.nn.sigmoid(_drawn(self.logits))).astype(self.logits.dtype)
 
     def entropy(self) -> Float[Array, ""]:
         # softplus(l) - l sigmoid(l) in |l|, in which it is even: both terms then stay small where the entropy is

@@ -4,9 +4,12 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from vi_lab import _checks as check
+from vi_lab import draws
+from vi_lab.draws import Noise
 from vi_lab.families._base import Family, family, undifferentiable
 from vi_lab.families.gaussian import MeanField
 
@@ -74,20 +77,26 @@ class Mixture(Family):
         terms = [log_w + q.log_prob(z) for log_w, q in zip(log_weights, self.components, strict=True)]
         return jax.nn.logsumexp(jnp.stack(terms), axis=0)
 
-    def sample(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "num_samples dim"]:
-        check.check_count("num_samples", num_samples)
-        label_key, *keys = jax.random.split(key, 1 + len(self.components))
-        labels = jax.random.categorical(label_key, _drawn(self.logits), shape=(num_samples,))
-        draws = jnp.stack([q.sample(k, num_samples) for k, q in zip(keys, self.components, strict=True)])
-        return draws[labels, jnp.arange(num_samples)]
+    @property
+    def _num_normals(self) -> int:
+        return 1 + max(q._num_normals for q in self.components)
 
-    def strata(self, key: Key[Array, ""], num_samples: int) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
+    def _draw(self, eps: Float[Array, "n num_normals"]) -> Float[Array, "n dim"]:
+        """The first normal chooses the label, the others serve whichever component it names."""
+        steps = jnp.cumsum(jax.nn.softmax(_drawn(self.logits)))[:-1]
+        labels = jnp.sum(ndtr(eps[:, :1]) > steps, axis=1)
+        parts = jnp.stack([q._draw(eps[:, 1 : 1 + q._num_normals]) for q in self.components])
+        return parts[labels, jnp.arange(len(eps))]
+
+    def strata(
+        self, key: Key[Array, ""], num_samples: int, *, noise: Noise = draws.iid
+    ) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
         """`num_samples` draws of *each* component, weighted by w_k / num_samples: the sum over the labels is exact.
 
         Differentiable in q: in the components through their draws, in the logits through the weights.
         """
         keys = jax.random.split(key, len(self.components))
-        parts = [q.strata(k, num_samples) for k, q in zip(keys, self.components, strict=True)]
+        parts = [q.strata(k, num_samples, noise=noise) for k, q in zip(keys, self.components, strict=True)]
         weights = [w * inner for w, (_, inner) in zip(self.weights, parts, strict=True)]
         return jnp.concatenate([z for z, _ in parts]), jnp.concatenate(weights)
 

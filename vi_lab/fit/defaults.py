@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
+from inspect import signature
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from vi_lab import _checks as check
+from vi_lab import draws
+from vi_lab.draws import Noise
 from vi_lab.families import Bernoulli, Family, Flow, FullRank, LowRank, MeanField, Mixture
 from vi_lab.gradients import rao_blackwellized, score_function, sticking_the_landing, stratified
 
@@ -26,6 +30,17 @@ def default_gradient(q: Family) -> Callable[..., tuple[Array, Family]]:
     if not isinstance(q, Mixture):
         return sticking_the_landing
     return score_function if any(_is_discrete(part) for part in q.components) else stratified
+
+
+@lru_cache  # one object for each pair: JAX compiles anew for every function that it has not seen
+def with_noise(gradient: Callable, noise: Noise) -> Callable:
+    """The estimator, its base draws made by `noise`; ValueError for one that draws its own."""
+    if noise is draws.iid:
+        return gradient
+    if "noise" not in signature(gradient).parameters:
+        name = getattr(gradient, "__name__", repr(gradient))
+        check.reject("noise", repr(noise), f"an estimator that takes base draws, and {name} does not")
+    return partial(gradient, noise=noise)
 
 
 def _is_discrete(q: Family) -> bool:

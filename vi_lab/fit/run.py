@@ -14,11 +14,13 @@ from jaxtyping import Array, Float, Key
 from tqdm import tqdm
 
 from vi_lab import _checks as check
+from vi_lab import draws
 from vi_lab._checks import LogJoint
 from vi_lab.divergences import Estimate
+from vi_lab.draws import Noise
 from vi_lab.families import Family
 from vi_lab.fit import verdict
-from vi_lab.fit.defaults import default_gradient, default_optimizer
+from vi_lab.fit.defaults import default_gradient, default_optimizer, with_noise
 from vi_lab.fit.minibatch import DataLogJoint, check_data, full_log_weights, of_batch
 
 Q = TypeVar("Q", bound=Family)
@@ -65,6 +67,7 @@ def fit(
     num_samples: int = 32,
     optimizer: optax.GradientTransformation | None = None,
     gradient: Callable[..., tuple[Array, Q]] | None = None,
+    noise: Noise = draws.iid,
     data: Any = None,
     batch_size: int | None = None,
     progress: bool | None = None,
@@ -83,6 +86,7 @@ def fit(
             falling from 0.1 (`Flow`: 0.01) to 0. A new object compiles anew: make it once where you fit often.
         gradient: an estimator of `vi_lab.gradients`; by default `sticking_the_landing`, `stratified` for a
             `Mixture`, `rao_blackwellized` for a `Bernoulli`.
+        noise: the base draws of each step: `draws.iid`, `draws.antithetic` or `draws.sobol` (chapter 6).
         data: an array, or several in a tuple or dictionary, one row for each observation. Each step then draws
             `batch_size` rows with replacement and calls log_joint(z, batch, scale): scale = N / batch_size belongs
             on the log-likelihood of the batch, and on nothing else. The ELBO that is reported is of all data.
@@ -100,7 +104,7 @@ def fit(
     check_data(data, batch_size)
     length, cycles = (num_steps, 1) if num_steps else (CYCLE, MAX_CYCLES)
     optimizer = default_optimizer(q, length) if optimizer is None else optimizer
-    gradient = default_gradient(q) if gradient is None else gradient
+    gradient = with_noise(default_gradient(q) if gradient is None else gradient, noise)
     inputs = _as_pytree(log_joint), jax.tree.map(jnp.asarray, data)
     run_key, final_key = jax.random.split(key)
     static = {"gradient": gradient, "optimizer": optimizer, "num_samples": num_samples, "batch_size": batch_size}

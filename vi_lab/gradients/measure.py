@@ -20,7 +20,7 @@ def measure_valued(
         dL/dlog_std_i =   E log p(z | z_i = m_i + s_i M) - E log p(z | z_i = m_i + s_i N) + 1
 
     R is Rayleigh, M double-sided Maxwell (density z^2 phi(z)), N standard normal; the 1 is the entropy's part.
-    Costs 4 dim + 1 evaluations of log p a draw, which need not be differentiable.
+    Costs 4 dim + 1 evaluations of log p a draw, which need not be differentiable. Draws its own, independent, noise.
 
     Args:
         coupled: draw the two sides together (one R for both; N = M U with U uniform), which makes their

@@ -7,15 +7,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
+from vi_lab import draws
 from vi_lab._checks import LogJoint
 from vi_lab.bounds import elbo, weighted_sum
+from vi_lab.draws import Noise
 from vi_lab.families import Bernoulli, Family, Mixture
 
 Q = TypeVar("Q", bound=Family)
 
 
 def reparameterized(
-    q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1
+    q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1, noise: Noise = draws.iid
 ) -> tuple[Float[Array, ""], Q]:
     """(ELBO, its gradient in q), in nats, to ascend: `elbo` differentiated through its draws (chapter 5).
 
@@ -31,11 +33,11 @@ def reparameterized(
     Source: Kingma and Welling (2014); Titsias and Lázaro-Gredilla (2014).
     """
     _require_transform(q)
-    return jax.value_and_grad(lambda q: elbo(q, key, log_joint, num_samples=num_samples))(q)
+    return jax.value_and_grad(lambda q: elbo(q, key, log_joint, num_samples=num_samples, noise=noise))(q)
 
 
 def sticking_the_landing(
-    q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1
+    q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1, noise: Noise = draws.iid
 ) -> tuple[Float[Array, ""], Q]:
     """(ELBO, its gradient in q), in nats: `reparameterized` without the score of q (chapter 5).
 
@@ -48,10 +50,12 @@ def sticking_the_landing(
     Raises: see `reparameterized`. Source: Roeder, Wu and Duvenaud (2017).
     """
     _require_transform(q)
-    return _path_gradient(q, key, log_joint, num_samples)
+    return _path_gradient(q, key, log_joint, num_samples, noise)
 
 
-def stratified(q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1) -> tuple[Float[Array, ""], Q]:
+def stratified(
+    q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1, noise: Noise = draws.iid
+) -> tuple[Float[Array, ""], Q]:
     """(ELBO, its gradient in q), in nats, for mixtures: a sum over the components, draws within each (chapter 4).
 
         L = sum_k w_k E_{q_k}[ log p(z, x) - log q(z) ]
@@ -65,7 +69,7 @@ def stratified(q: Q, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: i
     Source: Roeder, Wu and Duvenaud (2017), section 4; Morningstar et al. (2021).
     """
     _require_strata(q)
-    return _path_gradient(q, key, log_joint, num_samples)
+    return _path_gradient(q, key, log_joint, num_samples, noise)
 
 
 def doubly_reparameterized(
@@ -79,6 +83,8 @@ def doubly_reparameterized(
     well gives the squares. Its signal-to-noise ratio grows as sqrt(K), where the plain one's falls, if E_q[w^4] is
     finite (a Gaussian q: more than 3/4 of the posterior's variance); well below that it falls as well. K = 1 is
     `sticking_the_landing`.
+
+    Takes independent draws alone: each draw's score is reparameterized with the other draws held still.
 
     Args:
         num_repeats: independent copies of the whole, averaged: less noise, the same bound.
@@ -106,12 +112,12 @@ def doubly_reparameterized(
     return value, grad
 
 
-def _path_gradient(q: Q, key: Key[Array, ""], log_joint: LogJoint, num_samples: int) -> tuple[Array, Q]:
+def _path_gradient(q: Q, key: Key[Array, ""], log_joint: LogJoint, num_samples: int, noise: Noise) -> tuple[Array, Q]:
     """The ELBO's value, and its gradient with log q held still: only the draws move with q."""
     frozen = jax.lax.stop_gradient(q)
 
     def value(q: Q) -> Array:
-        z, weights = q.strata(key, num_samples)
+        z, weights = q.strata(key, num_samples, noise=noise)
         return weighted_sum(weights, check.evaluate(log_joint, z) - frozen.log_prob(z))
 
     return jax.value_and_grad(value)(q)

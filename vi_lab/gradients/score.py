@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
+from vi_lab import draws
 from vi_lab._checks import LogJoint
+from vi_lab.draws import Noise
 from vi_lab.families import Bernoulli, Family
 
 Q = TypeVar("Q", bound=Family)
@@ -21,6 +23,7 @@ def score_function(
     *,
     num_samples: int = 64,
     baseline: str | float | Array | None = "leave_one_out",
+    noise: Noise = draws.iid,
 ) -> tuple[Float[Array, ""], Q]:
     """(ELBO, its gradient in q), in nats, by the score of q (chapter 5); also known as REINFORCE.
 
@@ -38,8 +41,8 @@ def score_function(
     The family needs a `log_prob` that can be differentiated in its parameters, and nothing else.
 
     Raises:
-        ValueError: an unknown baseline, one that is not a single finite number, fewer than two draws for one made of
-            the others; see `log_weights`.
+        ValueError: an unknown baseline, one that is not a single finite number; for one made of the other draws,
+            fewer than two, or `noise` under which they depend on each other; see `log_weights`.
 
     Source: Williams (1992); Ranganath, Gerrish and Blei (2014); Kool, van Hoof and Welling (2019).
     """
@@ -51,7 +54,10 @@ def score_function(
     else:
         check.check_scalar("baseline", baseline)
     check.check_count("num_samples", num_samples, least=2 if named and baseline else 1)
-    z = q.sample(key, num_samples)
+    if named and baseline and noise is not draws.iid:
+        needs = f"draws.iid: baseline={baseline!r} is made of the other draws; baseline=None or a number takes any"
+        check.reject("noise", getattr(noise, "__name__", repr(noise)), needs)
+    z = q.sample(key, num_samples, noise=noise)
     f = check.evaluate(log_joint, z) - q.log_prob(z)
     z, f = jax.lax.stop_gradient((z, f))
     if named and baseline == "optimal":
@@ -83,7 +89,7 @@ def _optimal(q: Q, z: Float[Array, "n dim"], f: Float[Array, " n"]) -> Q:
 
 
 def rao_blackwellized(
-    q: Bernoulli, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1
+    q: Bernoulli, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 1, noise: Noise = draws.iid
 ) -> tuple[Float[Array, ""], Bernoulli]:
     """(ELBO, its gradient in q), in nats: the score function, averaged over one coordinate at a time (chapter 5).
 
@@ -102,7 +108,7 @@ def rao_blackwellized(
             f"rao_blackwellized: sums over the values of one coordinate, and a {type(q).__name__} has too many. "
             "It serves Bernoulli; score_function serves every family."
         )
-    z = q.sample(key, num_samples)
+    z = q.sample(key, num_samples, noise=noise)
     flips = jnp.abs(z[:, None, :] - jnp.eye(q.dim, dtype=z.dtype))  # (n, dim, dim): row i has z_i changed
     f = check.evaluate(log_joint, z) - q.log_prob(z)
     flipped = (check.evaluate(log_joint, flips.reshape(-1, q.dim)) - q.log_prob(flips).reshape(-1)).reshape(z.shape)
