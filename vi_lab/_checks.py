@@ -27,6 +27,13 @@ def as_floats(*values: Any) -> tuple[Array, ...]:
     return tuple(array.astype(jnp.result_type(float, *arrays)) for array in arrays)
 
 
+def as_pytree(log_joint: Callable) -> Callable:
+    """A plain function becomes a `Partial` without arguments: one treatment for both, no data compiled in."""
+    if not callable(log_joint) or not jax.tree_util.all_leaves([log_joint]):
+        return log_joint
+    return jax.tree_util.Partial(log_joint)
+
+
 def check_finite(argument: str, value: Array) -> None:
     if is_concrete(value) and not np.isfinite(value).all():  # NumPy: under jit, jnp would stage even this
         reject(argument, "a value that is NaN or infinite", "finite numbers")
@@ -145,6 +152,11 @@ def check_number(argument: str, value: Any) -> float:
 def check_option(argument: str, value: object, options: Any) -> None:
     if value not in options:
         reject(argument, repr(value), "one of " + ", ".join(map(repr, options)))
+
+
+def check_family(q: Any) -> None:
+    if not (hasattr(q, "sample") and hasattr(q, "log_prob")):
+        reject("q", f"a {type(q).__name__}", "a distribution, such as MeanField.standard(dim)")
 
 
 def evaluate(log_joint: LogJoint, z: Float[Array, "n dim"]) -> Float[Array, " n"]:
