@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import vi_lab.data
-from vi_lab.data import LETTERS, letter_counts, wells
+from vi_lab.data import LETTERS, letter_counts, reference_posterior, wells
 
 
 @pytest.mark.parametrize(("language", "expected"), [("french", kl_oracles.FRENCH), ("english", kl_oracles.ENGLISH)])
@@ -50,3 +50,18 @@ def test_a_wells_file_that_is_not_the_shipped_one_is_refused(damage, tmp_path, m
     monkeypatch.setattr(vi_lab.data, "files", lambda _: tmp_path)
     with pytest.raises(ValueError, match=r"wells.csv: got .* needs switched,arsenic"):
         wells()
+
+
+def test_reference_moments_are_those_published():
+    """Read off posteriordb's table: the first and the last school, tau, and the kidiq regression's sigma."""
+    schools = reference_posterior("eight_schools-eight_schools_noncentered")
+    assert {name: moments.mean.shape for name, moments in schools.items()} == {"theta": (8,), "mu": (), "tau": ()}
+    np.testing.assert_allclose(schools["theta"].mean[[0, 7]], [6.1505, 4.8840], atol=1e-4)
+    np.testing.assert_allclose(schools["theta"].sd[[0, 7]], [5.6156, 5.3174], atol=1e-4)
+    np.testing.assert_allclose(schools["tau"], [3.60206, 0.03186, 3.19832], atol=1e-5)
+    np.testing.assert_allclose(reference_posterior("kidiq-kidscore_momiq")["sigma"].mean, 18.2758, atol=1e-4)
+
+
+def test_unknown_reference_posterior():
+    with pytest.raises(ValueError, match="name: got 'nine_schools', needs one of 'eight_schools-eight"):
+        reference_posterior("nine_schools")

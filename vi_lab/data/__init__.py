@@ -1,5 +1,6 @@
 """Data that the chapters use, shipped with the package; README.md beside this file says where each comes from."""
 
+import json
 import unicodedata
 from importlib.resources import files
 from typing import NamedTuple
@@ -51,3 +52,32 @@ def wells() -> Wells:
     if not binary or len(table) != 3020 or not np.all((table >= 0) & np.isfinite(table)):
         check.reject("wells.csv", f"{header} and {len(rows)} rows", f"{','.join(Wells._fields)} and 3020 rows of them")
     return data
+
+
+class Moments(NamedTuple):
+    """Posterior moments of one quantity, numbers or vectors: the means, their Monte Carlo errors, the deviations."""
+
+    mean: np.ndarray
+    mcse_mean: np.ndarray
+    sd: np.ndarray
+
+
+def reference_posterior(name: str) -> dict[str, Moments]:
+    """Moments that posteriordb publishes of a posterior, by its own long chains, for each quantity by name.
+
+    Args:
+        name: "eight_schools-eight_schools_noncentered" (mu, tau, theta of shape (8,); the priors are those of
+            `models.eight_schools`), "kidiq-kidscore_momiq" or "kidiq-kidscore_interaction" (beta, sigma).
+
+    Raises:
+        ValueError: a name that is not here.
+
+    Source: posteriordb (Magnusson et al., 2025).
+    """
+    table = json.loads(files(__package__).joinpath("reference_posteriors.json").read_text(encoding="utf8"))
+    check.check_option("name", name, table)
+    rows: dict[str, list] = {}
+    for quantity, moments in table[name].items():  # theta[1], theta[2], ... are one vector, in the file's order
+        rows.setdefault(quantity.partition("[")[0], []).append([moments[field] for field in Moments._fields])
+    columns = {quantity: np.array(row).T for quantity, row in rows.items()}
+    return {name: Moments(*(each if each.shape[1] > 1 else each[:, 0])) for name, each in columns.items()}

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 from tqdm import tqdm
 
@@ -105,7 +104,7 @@ def fit(
     length, cycles = (num_steps, 1) if num_steps else (CYCLE, MAX_CYCLES)
     optimizer = default_optimizer(q, length) if optimizer is None else optimizer
     gradient = with_noise(default_gradient(q) if gradient is None else gradient, noise)
-    inputs = _as_pytree(log_joint), jax.tree.map(jnp.asarray, data)
+    inputs = check.as_pytree(log_joint), jax.tree.map(jnp.asarray, data)
     run_key, final_key = jax.random.split(key)
     static = {"gradient": gradient, "optimizer": optimizer, "num_samples": num_samples, "batch_size": batch_size}
     advance = partial(_advance, run_key, *inputs, **static)
@@ -185,13 +184,6 @@ def _all_finite(tree: Any) -> Array:
 @jax.jit
 def _final_log_weights(key: Key[Array, ""], log_joint: Callable, data: Any, q: Family) -> Float[Array, " draws"]:
     return full_log_weights(q, key, log_joint, data, FINAL_DRAWS)
-
-
-def _as_pytree(log_joint: Callable) -> Callable:
-    """A plain function becomes a `Partial` without arguments: one treatment for both, no data compiled in."""
-    if not callable(log_joint) or not jax.tree_util.all_leaves([log_joint]):
-        return log_joint
-    return Partial(log_joint)
 
 
 def _check_settings(q: Any, optimizer: Any, gradient: Any, *, num_steps: int | None, num_samples: int) -> None:

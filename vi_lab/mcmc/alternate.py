@@ -71,10 +71,10 @@ def alternate(
        lie in one says only where they started.
     4. `fit` climbs the ELBO from there, in all parameters.
 
-    It cannot find a mode that no start leads to; `widen` and `prior` say how far it looks. A mode much narrower than the
-    space between is found only by luck, in many dimensions hardly ever. The result is a fit: Gaussians, for modes that
-    may be none, its weights the better the closer they are. `correct(result.q, ...)` mends both, and its k-hat says how
-    far to trust it.
+    It cannot find a mode that no start leads to; `widen` and `prior` say how far it looks. A mode much narrower than
+    the space between is found only by luck, in many dimensions hardly ever. The result is a fit: Gaussians, for modes
+    that may be none, its weights the better the closer they are. `correct(result.q, ...)` mends both, and its k-hat
+    says how far to trust it.
 
     Args:
         q: where the first fit starts.

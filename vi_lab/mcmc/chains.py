@@ -1,7 +1,5 @@
 """`Chains`: the draws of several chains, what each transition said of itself, and ArviZ's judgment (chapter 7)."""
 
-# ArviZ is imported where it is used: `import vi_lab` stays light.
-
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -55,8 +53,8 @@ class Chains(NamedTuple):
         total, notes = self.diverging.size, []
         if self.num_divergences:
             notes.append(
-                f"{self.num_divergences} of {total} transitions diverged: the chains avoid a region where the log joint "
-                "curves too sharply for the step size; try other coordinates or a higher target_acceptance."
+                f"{self.num_divergences} of {total} transitions diverged: the chains avoid a region where the log "
+                "joint curves too sharply for the step size; try other coordinates or a higher target_acceptance."
             )
         stuck = [int(i) for i in np.flatnonzero(_constant(self.draws).all(axis=1))]
         if stuck:
@@ -143,10 +141,8 @@ class Chains(NamedTuple):
         Raises:
             ValueError: see `rhat` and `to_inference_data`.
         """
-        import arviz
-
         self._check_moved()
-        return arviz.summary(self.to_inference_data(constrain))
+        return _arviz().summary(self.to_inference_data(constrain))
 
     def __repr__(self) -> str:
         chains, count, dim = self.draws.shape
@@ -163,13 +159,17 @@ class Chains(NamedTuple):
             check.reject("draws", got, "chains that move: of constant ones R-hat and ESS are undefined")
 
     def _by_arviz(self, name: str, method: str) -> np.ndarray:
-        import arviz
+        function = getattr(_arviz(), name)
+        draws = np.asarray(self.draws, dtype=float)
+        return np.array([function(draws[:, :, i], method=method) for i in range(draws.shape[-1])])
 
-        function = getattr(arviz, name)
-        draws = np.asarray(self.draws)
-        with warnings.catch_warnings():  # a single chain has no R-hat between chains; ArviZ splits it and says so
-            warnings.simplefilter("ignore")
-            return np.array([function(draws[:, :, i], method=method) for i in range(draws.shape[-1])])
+
+def _arviz() -> Any:
+    """The module: imported where it is used, since it costs more to import than all of vi_lab."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # it announces its next version to whoever imports it
+        import arviz
+    return arviz
 
 
 def _constant(draws: Array) -> np.ndarray:
@@ -180,8 +180,6 @@ def _constant(draws: Array) -> np.ndarray:
 
 def to_inference_data(draws: Array, constrain: Callable | None, stats: dict[str, Array] | None = None) -> Any:
     """Draws of shape (chains, n, dim) as an `arviz.InferenceData`."""
-    import arviz
-
     posterior = {"z": draws} if constrain is None else jax.vmap(jax.vmap(constrain))(draws)
     if not isinstance(posterior, dict):
         check.reject(
@@ -189,4 +187,4 @@ def to_inference_data(draws: Array, constrain: Callable | None, stats: dict[str,
         )
     as_numpy = {name: np.asarray(value) for name, value in posterior.items()}
     stats = {name: np.asarray(value) for name, value in (stats or {}).items()}
-    return arviz.from_dict(posterior=as_numpy, sample_stats=stats or None)
+    return _arviz().from_dict(posterior=as_numpy, sample_stats=stats or None)
