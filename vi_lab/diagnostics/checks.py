@@ -48,6 +48,7 @@ def predictive_check(
     """
     if getattr(model, "simulate", None) is None:
         check.reject("model", "one without `simulate`", "a Model that can draw data")
+    check.check_family(q)
     check.check_count("num_samples", num_samples)
     draw_key, data_key = jax.random.split(key)
     z = q.sample(draw_key, num_samples)

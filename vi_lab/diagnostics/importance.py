@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, Key
 from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
 from vi_lab.families import Family
-from vi_lab.fit.run import _as_pytree
 from vi_lab.forward import effective_sample_size
 
 FEWEST = 25  # weights above zero: a fifth of them are the tail, and five draws the least that ArviZ fits
@@ -25,8 +24,8 @@ class ParetoK(float):
     Attributes:
         num_tail: M, the largest weights, to which the generalized Pareto distribution was fitted.
         num_zero: draws of q where the model has no mass; their weights are zero.
-        lower, upper: about 95% by the noise of the M draws, k ± 2 (1 + k) / sqrt(M), that of maximum likelihood.
-            The bias of a finite sample, low where k is near 1, is not in it.
+        lower, upper: k ± 2 (1 + k) / sqrt(M), the noise of maximum likelihood. For Gaussians and 4,000 draws they
+            hold the true k in about 95% of cases up to 0.5, 92% at 0.7, 90% at 0.9: the bias is not in them.
     """
 
     def __new__(cls, value: float, num_tail: int = 0, num_zero: int = 0):
@@ -76,8 +75,10 @@ def pareto_k(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples
     - the mean-field optimum, variances 1 / P_ii, of a Gaussian with correlation rho in two dimensions: k = |rho|;
     - q wider than the posterior in all directions: bounded weights, k = -2 / dim.
 
-    The estimate is ArviZ's, with its weak prior on k of ten draws' worth at 0.5. It is one of a finite sample: it
-    reads low near 1, and it is blind to a mode that no draw has met.
+    The estimate is ArviZ's, with its weak prior of ten draws' worth at 0.5, and reads the tail where its draws lie, not
+    at infinity. In the first two examples it is low by 0.02 at k = 0.5, 0.06 at 0.7 and 0.09 at 0.9 with 4,000 draws,
+    little less with 100,000; in 40 dimensions bounded weights may read 0.9, and rightly so: no affordable number of
+    draws reaches the bound. It is blind to a mode that no draw has met.
 
     Returns:
         a float with `lower`, `upper`, `num_tail` and `num_zero`. -inf where all weights are equal up to rounding, as
@@ -108,8 +109,9 @@ def importance_evidence(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, 
 
 def _weigh(q: Family, key: Key[Array, ""], log_joint: LogJoint, num_samples: int) -> tuple[Float[Array, " n"], float]:
     """log w at draws of q, and the size of log p, from which their rounding follows; ValueError for useless ones."""
+    check.check_family(q)
     check.check_count("num_samples", num_samples, least=FEWEST)
-    log_p, log_w = _log_weights(q, key, _as_pytree(log_joint), num_samples=num_samples)
+    log_p, log_w = _log_weights(q, key, check.as_pytree(log_joint), num_samples=num_samples)
     for bad, name in ((jnp.isnan(log_w), "NaN"), (jnp.isposinf(log_w), "+inf")):
         if bad.any():
             check.reject("log_joint", f"{name} at {bad.sum()} of {num_samples} draws of q", "numbers or -inf")

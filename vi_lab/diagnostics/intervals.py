@@ -37,6 +37,7 @@ def interval_coverage(
     Raises:
         ValueError: draws that are no matrix of q's dimension or not finite, a level outside (0, 1).
     """
+    check.check_family(q)
     reference = jnp.asarray(reference)
     check.check_draws("reference", reference)
     check.check_points("reference", reference, q.dim)

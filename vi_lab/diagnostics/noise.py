@@ -15,8 +15,7 @@ from vi_lab.bounds import log_weights
 from vi_lab.divergences import Estimate
 from vi_lab.families import Family
 from vi_lab.fit import Fit, fit
-from vi_lab.fit.defaults import default_gradient
-from vi_lab.fit.run import _as_pytree
+from vi_lab.fit.defaults import default_gradient, with_noise
 
 AT_ONCE = 4096  # draws of q: more are taken one block after the other
 ROUNDING = 1e4  # units in the last place of a gradient's terms: what is left below has cancelled
@@ -41,7 +40,7 @@ def gradient_snr(
 
     Of independent draws it grows as sqrt(num_samples). A step sees the way up where it is above 1; at an optimum
     E g = 0 and the ratio is *zero*, however good the estimator: a low value says that noise rules the steps, which is
-    a fault only where there is still way to go. Ratios below about R^(-1/4) are not told from zero.
+    a fault only where there is still way to go. Ratios below about 2 / sqrt(R) are not told from zero.
 
     Args:
         gradient: an estimator of `vi_lab.gradients`; by default the one that `fit` chooses.
@@ -58,11 +57,18 @@ def gradient_snr(
     """
     check.check_count("num_samples", num_samples)
     check.check_count("num_repeats", num_repeats, least=2)
-    estimator = default_gradient(q) if gradient is None else gradient
-    if not callable(estimator):
+    check.check_family(q)
+    gradient = default_gradient(q) if gradient is None else gradient
+    if not callable(gradient):
         check.reject("gradient", repr(gradient), "an estimator such as vi_lab.reparameterized")
-    static = {"gradient": estimator, "noise": noise, "num_samples": num_samples, "num_repeats": num_repeats}
-    mean_square, trace, floor, num_bad = _gradient_moments(q, key, _as_pytree(log_joint), **static)
+    mean_square, trace, floor, num_bad = _gradient_moments(
+        q,
+        key,
+        check.as_pytree(log_joint),
+        gradient=with_noise(gradient, noise),
+        num_samples=num_samples,
+        num_repeats=num_repeats,
+    )
     if num_bad:
         got = f"values that are NaN or infinite in {num_bad} of {num_repeats} estimates"
         check.reject("the gradient of log_joint", got, "finite ones wherever q has mass")
@@ -72,18 +78,17 @@ def gradient_snr(
     return jnp.sqrt(signal / trace)
 
 
-@partial(jax.jit, static_argnames=("gradient", "noise", "num_samples", "num_repeats"))
-def _gradient_moments(q, key, log_joint, *, gradient, noise, num_samples, num_repeats) -> tuple[Array, ...]:
+@partial(jax.jit, static_argnames=("gradient", "num_samples", "num_repeats"))
+def _gradient_moments(q, key, log_joint, *, gradient, num_samples, num_repeats) -> tuple[Array, ...]:
     """|mean g|^2, tr S, the square of rounding errors in g, and how many estimates are not finite."""
-    settings = {"num_samples": num_samples} | ({} if noise is draws.iid else {"noise": noise})
 
     def estimate(key: Array, log_joint: LogJoint) -> Array:
-        grad = gradient(q, key, log_joint, **settings)[1]
+        grad = gradient(q, key, log_joint, num_samples=num_samples)[1]
         return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(grad)])
 
     keys = jax.random.split(key, num_repeats)
-    at_once = max(1, AT_ONCE // num_samples)
-    g = jax.lax.map(lambda key: estimate(key, log_joint), keys, batch_size=min(at_once, num_repeats))
+    at_once = min(num_repeats, max(1, AT_ONCE // num_samples))
+    g = jax.lax.map(lambda key: estimate(key, log_joint), keys, batch_size=at_once)
     terms = estimate(key, lambda z: jnp.zeros((), z.dtype))  # what log p has to cancel at an optimum
     floor = jnp.sum((ROUNDING * jnp.finfo(g.dtype).eps * terms) ** 2)
     num_bad = num_repeats - jnp.isfinite(g).all(axis=1).sum()
@@ -115,6 +120,7 @@ def optimism(
 
     Source: the problem, Giordano, Ingram and Broderick (2024); the closed forms are derived in chapter 6.
     """
+    check.check_family(q)
     check.check_count("num_samples", num_samples, least=2)
     eps = jnp.asarray(eps, jax.tree.leaves(q)[0].dtype)
     check.check_draws("eps", eps)

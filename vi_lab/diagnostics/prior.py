@@ -55,6 +55,7 @@ def prior_dominance(q: Family, key: Key[Array, ""], model: Model, *, num_samples
         if getattr(model, name, None) is None:
             check.reject("model", f"one without `{name}`", "a Model that has it; such as of `vi_lab.models`")
     prior = model.prior
+    check.check_family(q)
     check.check_same_dim(q, prior)
     check.check_count("num_samples", num_samples, least=2)
     kl_key, q_key, prior_key = jax.random.split(key, 3)
