@@ -11,7 +11,6 @@ from jaxtyping import Array, Bool, Float, Int
 from vi_lab import _checks as check
 
 LONGEST_TRAJECTORY = 1023  # of NUTS in BlackJAX: ten doublings
-GRID = 60  # lengths at which `iterations_to` looks
 FEWEST_DRAWS = 4  # of a chain, for ArviZ to split it and rank its draws
 
 
@@ -95,28 +94,29 @@ class Chains(NamedTuple):
         self._check_moved()
         return self._by_arviz("ess", kind)
 
-    def iterations_to(self, rhat: float = 1.01) -> int | None:
-        """The length from which on R-hat of every coordinate stays below `rhat` to the end; None if it never does.
+    def iterations_to(self, rhat: float = 1.01, *, every: int = 10) -> int | None:
+        """After how many iterations R-hat of every coordinate is below `rhat` for the first time; None if it never is.
 
-        At each length of a grid (60, up to all draws) R-hat is that of the second half of the draws so far, as if the
-        chains had been stopped there and their first half dropped as burn-in (chapter 7). A last dip by chance does not
-        count, as a later length would contradict it. Use it on chains whose warmup hides nothing: `num_warmup=0`.
+        Looked at each `every` iterations, on the second half of the draws so far, as if the chains had been stopped
+        there and their first half dropped as burn-in (chapter 7). Even of independent draws R-hat exceeds 1.01 by
+        chance until there are some 200 in all, so that a short answer says that the chains forgot their start, and not
+        that they have drawn enough. Ask it of chains whose warmup hides nothing: `num_warmup=0`.
 
         Raises:
-            ValueError: a threshold not above 1, fewer than 8 draws a chain.
+            ValueError: a threshold not above 1, an `every` below one, fewer than 8 draws a chain.
         """
         if not check.check_number("rhat", rhat) > 1:
             check.reject("rhat", repr(rhat), "a number above 1")
-        total = self.draws.shape[1]
-        if total < 2 * FEWEST_DRAWS:
-            check.reject("draws", f"{total} a chain", f"at least {2 * FEWEST_DRAWS}")
-        first = None
-        for length in reversed(np.unique(np.linspace(2 * FEWEST_DRAWS, total, GRID).astype(int))):
-            window = self._replace(draws=self.draws[:, length // 2 : length])
-            if _constant(window.draws).all(axis=0).any() or not np.all(window._by_arviz("rhat", "rank") < rhat):
-                break
-            first = int(length)
-        return first
+        check.check_count("every", every)
+        draws = np.asarray(self.draws, dtype=float)
+        if draws.shape[1] < 2 * FEWEST_DRAWS:
+            check.reject("draws", f"{draws.shape[1]} a chain", f"at least {2 * FEWEST_DRAWS}")
+        for length in range(max(every, 2 * FEWEST_DRAWS), draws.shape[1] + 1, every):
+            window = draws[:, length // 2 : length]
+            # The comparison fails for NaN too, which R-hat is of a coordinate in which no chain has moved yet.
+            if all(_arviz().rhat(window[:, :, i]) < rhat for i in range(draws.shape[-1])):
+                return length
+        return None
 
     def to_inference_data(self, constrain: Callable[[Array], dict[str, Any]] | None = None) -> Any:
         """An `arviz.InferenceData`: `posterior` holds z, or the quantities that `constrain` names; and `sample_stats`.
