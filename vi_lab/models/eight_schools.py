@@ -86,7 +86,7 @@ class CenteredPrior(NoncenteredPrior):
 
 
 def eight_schools(*, centered: bool = False) -> Model:
-    """y_i ~ N(theta_i, s_i^2) with theta_i ~ N(mu, tau^2) for eight schools: dim = 10 (chapter 5).
+    """y_i ~ N(theta_i, s_i^2) with theta_i ~ N(mu, tau^2) for eight schools: dim = 10 (chapter 6).
 
     Priors: mu ~ N(0, sd 5), tau ~ Cauchy+(0, 5). Coordinates: z = (mu, log tau, theta) if `centered`, else
     z = (mu, log tau, eta) with theta = mu + tau eta; the Jacobian of log tau is included, so that both have one
