@@ -1,6 +1,7 @@
 """Simulation-based calibration: over data sets of the model's own, does q cover the truth as often as it says?"""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -111,6 +112,7 @@ def calibrate(
     return _judge(np.asarray(ranks), num_draws)
 
 
+@partial(jax.jit, static_argnames="num_draws")
 def _rank(q: Family, key: Key[Array, ""], truth: Float[Array, " dim"], num_draws: int) -> tuple[Array, Array]:
     draw_key, tie_key = jax.random.split(key)
     z = q.sample(draw_key, num_draws)

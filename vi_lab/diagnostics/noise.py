@@ -50,7 +50,8 @@ def gradient_snr(
         0 where all estimates vanish up to rounding, inf where they agree and do not.
 
     Raises:
-        ValueError: fewer than two repeats, a gradient that is not finite (how many are), see `log_weights`.
+        ValueError: fewer than two repeats; an ELBO or a gradient that is not finite, as where q has mass and the model
+            has none: the message says in how many estimates; see `log_weights`.
         NotImplementedError: a family that the estimator does not serve.
 
     Source: Rainforth et al. (2018), who ask for it one parameter at a time.
@@ -70,8 +71,8 @@ def gradient_snr(
         num_repeats=num_repeats,
     )
     if num_bad:
-        got = f"values that are NaN or infinite in {num_bad} of {num_repeats} estimates"
-        check.reject("the gradient of log_joint", got, "finite ones wherever q has mass")
+        got = f"a value or a gradient that is NaN or infinite in {num_bad} of {num_repeats} estimates"
+        check.reject("log_joint", got, "finite ones wherever q has mass")
     signal = jnp.maximum(mean_square - trace / num_repeats, 0)
     if mean_square + trace <= floor:
         return jnp.zeros_like(signal)
@@ -83,8 +84,9 @@ def _gradient_moments(q, key, log_joint, *, gradient, num_samples, num_repeats) 
     """|mean g|^2, tr S, the square of rounding errors in g, and how many estimates are not finite."""
 
     def estimate(key: Array, log_joint: LogJoint) -> Array:
-        grad = gradient(q, key, log_joint, num_samples=num_samples)[1]
-        return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(grad)])
+        value, grad = gradient(q, key, log_joint, num_samples=num_samples)
+        worthless = jnp.where(jnp.isfinite(value), 0, jnp.nan)  # -inf: the gradient is finite, and of another function
+        return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(grad)]) + worthless
 
     keys = jax.random.split(key, num_repeats)
     at_once = min(num_repeats, max(1, AT_ONCE // num_samples))
@@ -125,15 +127,23 @@ def optimism(
     eps = jnp.asarray(eps, jax.tree.leaves(q)[0].dtype)
     check.check_draws("eps", eps)
     check.check_points("eps", eps, q.noise_dim)
-    z = q.transform(eps)
-    seen = check.evaluate(log_joint, z) - q.log_prob(z)
+    seen, fresh = _seen_and_fresh(q, key, check.as_pytree(log_joint), eps, num_samples=num_samples)
     check.check_finite("log_joint at the draws of eps", seen)
-    fresh = log_weights(q, key, log_joint, num_samples=num_samples)
     if jnp.isnan(fresh).any() or jnp.isposinf(fresh).any():
         check.reject("log_joint", "NaN or +inf at a draw of q", "numbers or -inf")
     value = seen.mean() - fresh.mean()
     std_error = jnp.where(jnp.isfinite(value), fresh.std(ddof=1) / jnp.sqrt(num_samples), jnp.inf)
     return Estimate(value, std_error)
+
+
+@partial(jax.jit, static_argnames="num_samples")
+def _seen_and_fresh(
+    q: Family, key: Key[Array, ""], log_joint: LogJoint, eps: Float[Array, "n noise_dim"], *, num_samples: int
+) -> tuple[Float[Array, " n"], Float[Array, " num_samples"]]:
+    """log w at the draws that eps makes, and at fresh ones."""
+    z = q.transform(eps)
+    seen = check.evaluate(log_joint, z) - q.log_prob(z)
+    return seen, log_weights(q, key, log_joint, num_samples=num_samples)
 
 
 class Restarts(NamedTuple):

@@ -1,5 +1,6 @@
 """What the data have taught: how far q has moved from the prior, and how much the likelihood has to say."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -77,7 +78,12 @@ def _width(q: Family, key: Key[Array, ""], num_samples: int) -> Float[Array, " d
 
 
 def _log_likelihood_std(q: Family, key: Key[Array, ""], log_likelihood: Partial, num_samples: int) -> Array:
-    values = check.evaluate(log_likelihood, q.sample(key, num_samples))
+    values = _log_likelihoods(q, key, check.as_pytree(log_likelihood), num_samples=num_samples)
     if jnp.isnan(values).any() or jnp.isposinf(values).any():
         check.reject("model.log_likelihood", "NaN or +inf at a draw", "numbers or -inf")
     return jnp.where(jnp.isneginf(values).any(), jnp.inf, jnp.std(values, ddof=1))
+
+
+@partial(jax.jit, static_argnames="num_samples")
+def _log_likelihoods(q: Family, key: Key[Array, ""], log_likelihood: Partial, *, num_samples: int) -> Array:
+    return check.evaluate(log_likelihood, q.sample(key, num_samples))
