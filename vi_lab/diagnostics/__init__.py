@@ -13,19 +13,25 @@
 
 from vi_lab.diagnostics.calibration import Calibration, calibrate
 from vi_lab.diagnostics.checks import PredictiveCheck, predictive_check
+from vi_lab.diagnostics.diagnose import diagnose
 from vi_lab.diagnostics.importance import Evidence, ParetoK, importance_evidence, pareto_k
 from vi_lab.diagnostics.intervals import interval_coverage
 from vi_lab.diagnostics.noise import Restarts, elbo_restarts, gradient_snr, optimism
 from vi_lab.diagnostics.prior import PriorDominance, prior_dominance
+from vi_lab.diagnostics.report import FAULTS, Finding, Report
 
 __all__ = [
+    "FAULTS",
     "Calibration",
     "Evidence",
+    "Finding",
     "ParetoK",
     "PredictiveCheck",
     "PriorDominance",
+    "Report",
     "Restarts",
     "calibrate",
+    "diagnose",
     "elbo_restarts",
     "gradient_snr",
     "importance_evidence",

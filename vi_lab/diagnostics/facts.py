@@ -1,0 +1,100 @@
+"""All that `diagnose` measures and tries, in one place: the findings are made of it, and of nothing else."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from vi_lab._checks import LogJoint
+from vi_lab.diagnostics import tried
+from vi_lab.diagnostics.importance import Evidence, importance_evidence
+from vi_lab.divergences import Estimate
+from vi_lab.families import Bernoulli, Family
+from vi_lab.fit import Fit
+from vi_lab.fit.verdict import estimate
+from vi_lab.models import Model
+
+GAIN = 0.1  # nats: a mean off by 0.45 of the posterior's standard deviations, or a mode of 10% that is missing
+RIGID = 0.2  # nats: a mean field on two coordinates correlated at 0.57, its standard deviations 18% too small
+
+
+class Facts(NamedTuple):
+    """What was found. Whatever could not be computed is None, and `broken` says why.
+
+    Attributes:
+        q, log_joint, model, fit: what was asked about; model and fit may be None.
+        log_w, evidence: log weights of q's draws, and evidence and k̂ from them.
+        broken: what is wrong with the log joint at q's draws.
+        onward: climbing on from q. elsewhere: restarts, from what climbing on reached.
+        gap, pareto_k: importance-sampled evidence minus ELBO, and k̂, of the best that restarts and steps reached.
+        richer: other families, started from what climbing on reached.
+    """
+
+    q: Family
+    log_joint: LogJoint
+    model: Model | None
+    fit: Fit | None
+    log_w: Float[np.ndarray, " n"]
+    evidence: Evidence | None = None
+    broken: str | None = None
+    onward: tried.Tried | None = None
+    elsewhere: tried.Tried | None = None
+    gap: Estimate | None = None
+    pareto_k: float | None = None
+    richer: tuple[tried.Tried, ...] = ()
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the best of q's family, or the mixture of what restarts found, is still away from the posterior.
+
+        k̂ does not ask how much the weights differ, only how: of weights all but equal it means nothing.
+        """
+        if self.gap is None:
+            return False
+        heavy = self.pareto_k > k_threshold(len(self.log_w))
+        return tried.is_more(self.gap, GAIN if heavy else RIGID)
+
+
+def k_threshold(num_samples: int) -> float:
+    """Of k̂: min(1 - 1 / log10 S, 0.7), Vehtari et al. (2024), section 3.2.4."""
+    return float(min(1 - 1 / np.log10(num_samples), 0.7))
+
+
+def measure(q: Family, key: Key[Array, ""], log_joint: LogJoint, model: Model | None, fit: Fit | None) -> Facts:
+    """Weights, evidence and k̂ of q as it is."""
+    log_w = tried.weigh(q, key, log_joint)
+    bad = {"NaN": np.isnan(log_w), "+inf": np.isposinf(log_w), "-inf": np.isneginf(log_w)}
+    told = [f"{name} at {where.sum()} of {len(log_w)} draws of q" for name, where in bad.items() if where.any()]
+    if told:
+        return Facts(q, log_joint, model, fit, log_w, broken="the log joint is " + " and ".join(told))
+    evidence = importance_evidence(q, key, log_joint, num_samples=len(log_w))
+    return Facts(q, log_joint, model, fit, log_w, evidence)
+
+
+def try_more(facts: Facts, key: Key[Array, ""]) -> Facts:
+    """Climb on; from there start elsewhere; and ask of the best what a richer family would gain."""
+    onward_key, elsewhere_key, gap_key, richer_key = jax.random.split(key, 4)
+    onward = tried.climb_on(facts.q, onward_key, facts.log_joint)
+    facts = facts._replace(onward=onward)
+    if isinstance(facts.q, Bernoulli):  # nothing to start elsewhere: corners are not places on the way to others
+        return with_gap(facts, onward.q, gap_key)
+    prior = facts.model.prior if facts.model else None
+    elsewhere = tried.start_elsewhere(onward.q, elsewhere_key, facts.log_joint, prior)
+    several = tried.is_more(elsewhere.gain, GAIN)
+    facts = with_gap(facts._replace(elsewhere=elsewhere), elsewhere.q if several else onward.q, gap_key)
+    if not facts.is_far:
+        return facts
+    return facts._replace(richer=tuple(tried.enrich(onward.q, richer_key, facts.log_joint)))
+
+
+def with_gap(facts: Facts, q: Family, key: Key[Array, ""]) -> Facts:
+    """Evidence by importance weights minus ELBO: KL(q || p(z|x)) as far as q's own draws can tell, so rather low."""
+    log_w = tried.weigh(q, key, facts.log_joint)
+    if not np.isfinite(log_w).all():
+        return facts
+    settled = importance_evidence(q, key, facts.log_joint, num_samples=len(log_w))
+    ratio = np.exp(log_w - float(settled.log_evidence))
+    std_error = np.std(ratio - log_w, ddof=1) / len(log_w) ** 0.5  # of the difference, by the delta method
+    gap = Estimate(float(settled.log_evidence) - estimate(log_w).value, std_error)
+    return facts._replace(gap=gap, pareto_k=float(settled.pareto_k))
