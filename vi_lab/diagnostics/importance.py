@@ -108,18 +108,23 @@ def importance_evidence(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, 
 
 
 def _weigh(q: Family, key: Key[Array, ""], log_joint: LogJoint, num_samples: int) -> tuple[Float[Array, " n"], float]:
-    """log w at draws of q, and the size of log p, from which their rounding follows; ValueError for useless ones."""
+    """log w at draws of q, and what `check_log_weights` says of them."""
     check.check_family(q)
     check.check_count("num_samples", num_samples, least=FEWEST)
     log_p, log_w = _log_weights(q, key, check.as_pytree(log_joint), num_samples=num_samples)
+    return log_w, check_log_weights(log_p, log_w)
+
+
+def check_log_weights(log_p: Float[Array, " n"], log_w: Float[Array, " n"]) -> float:
+    """The size of log p, from which the rounding of log w follows; ValueError for weights that are of no use."""
     for bad, name in ((jnp.isnan(log_w), "NaN"), (jnp.isposinf(log_w), "+inf")):
         if bad.any():
-            check.reject("log_joint", f"{name} at {bad.sum()} of {num_samples} draws of q", "numbers or -inf")
+            check.reject("log_joint", f"{name} at {bad.sum()} of {len(log_w)} draws of q", "numbers or -inf")
     finite = jnp.isfinite(log_w)
     if finite.sum() < FEWEST:
-        got = f"-inf at {num_samples - finite.sum()} of {num_samples} draws of q"
+        got = f"-inf at {len(log_w) - finite.sum()} of {len(log_w)} draws of q"
         check.reject("log_joint", got, f"a model with mass at {FEWEST} of them or more")
-    return log_w, float(jnp.max(jnp.abs(log_p), where=finite, initial=1.0))
+    return float(jnp.max(jnp.abs(log_p), where=finite, initial=1.0))
 
 
 @partial(jax.jit, static_argnames="num_samples")
@@ -130,17 +135,24 @@ def _log_weights(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_sam
 
 
 def _shape_of_tail(log_w: Float[Array, " n"], scale: float) -> ParetoK:
-    """k-hat of the weights above zero: zeros belong to no upper tail."""
+    return psis(log_w, scale)[1]
+
+
+def psis(log_w: Float[Array, " n"], scale: float) -> tuple[Float[np.ndarray, " n"], ParetoK]:
+    """Pareto-smoothed weights with sum one, and k-hat of those above zero: zeros belong to no upper tail."""
     rounding = ROUNDING * scale * float(jnp.finfo(log_w.dtype).eps)
-    log_w = np.sort(np.asarray(log_w, float))
-    num_zero = int(np.isneginf(log_w).sum())
-    log_w = log_w[num_zero:]
-    num_tail = int(np.ceil(min(len(log_w) / 5, 3 * len(log_w) ** 0.5)))  # Vehtari et al. (2024), equation 3
-    if log_w[-1] - log_w[-num_tail - 1] <= rounding:
-        return ParetoK(-np.inf, 0, num_zero)
+    log_w = np.asarray(log_w, float)
+    above = np.isfinite(log_w)
+    in_order, num_zero = np.sort(log_w[above]), int(np.sum(~above))
+    num_tail = int(np.ceil(min(len(in_order) / 5, 3 * len(in_order) ** 0.5)))  # Vehtari et al. (2024), equation 3
+    weights = np.zeros(len(log_w))
+    if in_order[-1] - in_order[-num_tail - 1] <= rounding:
+        weights[above] = np.exp(log_w[above] - in_order[-1])
+        return weights / weights.sum(), ParetoK(-np.inf, 0, num_zero)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # ArviZ announces its next version to whoever imports it
         from arviz import psislw  # here, because it costs more to import than all of vi_lab
 
-        k = float(psislw(log_w)[1])
-    return ParetoK(k, num_tail, num_zero)
+        smoothed, k = psislw(log_w[above])
+    weights[above] = np.exp(smoothed)
+    return weights / weights.sum(), ParetoK(float(k), num_tail, num_zero)
