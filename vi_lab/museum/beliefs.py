@@ -15,12 +15,12 @@ from vi_lab.museum.joints import CURED, DOSES
 
 
 def twice() -> Model:
-    x, y = np.stack([np.ones(8), DOSES], 1), 2 + DOSES
+    x, y = np.stack([np.ones(10), DOSES], 1), 2 + DOSES
     return models.conjugate_regression(np.tile(x, (2, 1)), np.tile(y + 0.5 * np.cos(9 * DOSES), 2), noise_std=0.5)
 
 
 def once() -> Model:
-    x, y = np.stack([np.ones(8), DOSES], 1), 2 + DOSES
+    x, y = np.stack([np.ones(10), DOSES], 1), 2 + DOSES
     return models.conjugate_regression(x, y + 0.5 * np.cos(9 * DOSES), noise_std=0.5)
 
 
@@ -33,19 +33,19 @@ def bent_data() -> Model:
 
 def far_prior() -> Model:
     """Effects of the size of 5, under a prior that says 0.3."""
-    x = np.stack([np.ones(8), DOSES], 1)
+    x = np.stack([np.ones(10), DOSES], 1)
     return models.conjugate_regression(x, 5 - 4 * DOSES, noise_std=1.0, prior_std=0.3)
 
 
 def faint() -> Model:
-    """Six yes-or-no answers, whose predictors vary by a thousandth."""
-    x = 1e-3 * np.array([[1.0, -2], [2, 1], [-1, 1], [3, 0], [-2, 2], [0, -3]])
-    return models.logistic_regression(x, np.array([1.0, 0, 1, 1, 0, 1]), prior_std=1.0)
+    """Ten yes-or-no answers, whose predictors vary by a thousandth."""
+    x = 1e-3 * np.stack([np.arange(-5.0, 5.0), np.tile([-2.0, -1, 0, 1, 2], 2)], 1)
+    return models.logistic_regression(x, CURED, prior_std=1.0)
 
 
 def empty() -> Model:
     """A filter that left no row: the log likelihood is a sum over nothing."""
-    mask = jnp.zeros(8)
+    mask = jnp.zeros(10)
     return posterior_model(MeanField.standard(2), Partial(_masked, mask, jnp.array(DOSES), jnp.array(CURED)))
 
 
@@ -59,7 +59,7 @@ FULL_RANK = {"start": lambda: FullRank.standard(2), "perfect": True}
 CASES = {
     "prior-conflict": Case(
         title="A compromise",
-        story="Eight doses, a straight line with known noise, full covariance: exact for this model.",
+        story="Ten doses, a straight line with known noise, full covariance: exact for this model.",
         model=far_prior,
         fault="prior-conflict",
         diagnostic="prior_dominance",
@@ -69,21 +69,21 @@ CASES = {
         **FULL_RANK,
     ),
     "faint-data": Case(
-        title="Six answers",
-        story="Six yes-or-no answers, a logistic regression on two predictors. The fit is excellent.",
+        title="Ten answers",
+        story="Ten yes-or-no answers, a logistic regression on two predictors. The fit is excellent.",
         model=faint,
         box=((-9.0, -9.0), (9.0, 9.0)),
         fault="prior-dominated",
         diagnostic="prior_dominance",
         perfect=True,
-        explanation="The predictors came in kilometers and vary by meters: for every plausible z the likelihood is six "
+        explanation="The predictors came in kilometers and vary by meters: for every plausible z the likelihood is ten "
         "tosses of a fair coin, and q is the prior.",
         cure="Predictors on the scale that the prior was meant for; report contraction beside every interval.",
         **MEAN_FIELD,
     ),
     "no-data": Case(
         title="An ELBO without any noise",
-        story="Eight patients, a straight line. The ELBO reached its final value to all digits.",
+        story="Ten patients, a straight line. The ELBO reached its final value to all digits.",
         model=empty,
         fault="prior-dominated",
         diagnostic="prior_dominance",
@@ -96,13 +96,13 @@ CASES = {
     ),
     "data-twice": Case(
         title="More data, shorter intervals",
-        story="Sixteen rows, a straight line with known noise, full covariance.",
+        story="Twenty rows, a straight line with known noise, full covariance.",
         model=twice,
         truth=once,
         fault="broken",
         diagnosable=False,
         diagnostic="predictive_check",
-        explanation="A join doubled every row. q is exact for the model with sixteen rows; the standard deviations are "
+        explanation="A join doubled every row. q is exact for the model with twenty rows; the standard deviations are "
         "too short by about sqrt 2.",
         cure="Count rows and unique rows. The model cannot know that two equal rows are one observation.",
         **FULL_RANK,

@@ -56,25 +56,26 @@ STANDARD = {"model": line, "start": lambda: MeanField.standard(2)}
 CASES = {
     "stuck": Case(
         title="It has converged",
-        story="A straight line through ten points. `fit` says that it has converged.",
+        story="A straight line through ten points, from a narrow start at zero. `fit` says that it has converged.",
+        model=line,
+        start=lambda: MeanField.from_std([0.0, 0.0], [0.1, 0.1]),
         fault="unfinished",
         diagnostic="gradient_snr",
         settings={"num_steps": 1000, "num_samples": 256, "optimizer": optax.adam(1e-5)},
         explanation="The rate is 1e-5: a thousand steps move the mean by 0.01. A trace that does not rise says that "
         "the climb stands still, not that it is at the top. The gradient is loud and clear all the while.",
         cure="A larger rate, or the default one, which is in units of q's own width.",
-        **STANDARD,
     ),
     "wide-start": Case(
         title="Started wide, to be safe",
-        story="A straight line through ten points; q started with standard deviations of 400, to miss nothing.",
+        story="A straight line through ten points; q started with standard deviations of 55, to miss nothing.",
         model=line,
-        start=lambda: MeanField([0.0, 0.0], [6.0, 6.0]),
+        start=lambda: MeanField([0.0, 0.0], [4.0, 4.0]),
         fault="unfinished",
         diagnostic="gradient_snr",
-        settings={"num_steps": 300, "optimizer": optax.adam(0.01)},
-        explanation="Adam moves a log standard deviation by about its rate a step: 300 steps of 0.01 are three of the "
-        "eight nats between a standard deviation of 400 and one of 0.2. The ELBO rose by a factor of hundreds, and "
+        settings={"num_steps": 200, "optimizer": optax.adam(0.01)},
+        explanation="Adam moves a log standard deviation by about its rate a step: 200 steps of 0.01 are two of the "
+        "five and a half nats between a standard deviation of 55 and one of 0.2. The trace has risen all the way, and "
         "looks flat on the scale of where it came from.",
         cure="More steps, or a start on the scale of the answer; plot the last third of the trace by itself.",
     ),
@@ -138,9 +139,10 @@ CASES = {
         story="A straight line through ten points, at a rate that was fine for another model.",
         fault="noisy",
         diagnostic="gradient_snr",
-        settings={"num_steps": 600, "num_samples": 8, "optimizer": optax.adam(1.0), "gradient": reparameterized},
-        explanation="Adam at rate 1 moves every parameter by about 1 a step, five of the posterior's standard "
-        "deviations: q jumps from one side of the optimum to the other, and stops wherever the steps end.",
+        settings={"num_steps": 600, "num_samples": 8, "optimizer": optax.sgd(0.064), "gradient": reparameterized},
+        explanation="Plain gradient ascent is stable up to a rate of 2 / curvature, 0.068 for this slope. At 0.064 each "
+        "step overshoots to the other side, and the noise of the draws is amplified instead of averaged: q keeps "
+        "jumping about the optimum, and stops wherever the steps end.",
         cure="A smaller rate, or one that falls to zero.",
         **STANDARD,
     ),

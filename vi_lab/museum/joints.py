@@ -18,8 +18,8 @@ from vi_lab.museum.exhibit import Case
 FLAWS = np.array([0.3, 1.9, -0.7, 0.6])  # deviations of four parts from their measure
 VISITORS = np.array([12.0, 14.0])
 BUYERS = np.array([1.0, 3.0])
-DOSES = np.array([-1.5, -0.9, -0.4, 0.1, 0.5, 1.0, 1.6, 2.1])
-CURED = np.array([0.0, 0, 1, 0, 1, 1, 1, 1])
+DOSES = np.array([-1.8, -1.5, -0.9, -0.6, -0.2, 0.1, 0.5, 1.0, 1.6, 2.1])
+CURED = np.array([0.0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
 
 
 def scale_model() -> Model:
@@ -47,7 +47,7 @@ def no_jacobian_anywhere() -> Model:
 
 
 def cure_model() -> Model:
-    return models.logistic_regression(np.stack([np.ones(8), DOSES], 1), CURED, prior_std=1.5)
+    return models.logistic_regression(np.stack([np.ones(10), DOSES], 1), CURED, prior_std=1.5)
 
 
 def wrong_sign() -> Model:
@@ -105,7 +105,7 @@ CASES = {
     ),
     "wrong-sign": Case(
         title="Doses that do harm",
-        story="Eight patients, dose and cure, a logistic regression: z = (intercept, slope). The slope is negative.",
+        story="Ten patients, dose and cure, a logistic regression: z = (intercept, slope). The slope is negative.",
         model=wrong_sign,
         truth=cure_model,
         box=((-9.0, -9.0), (9.0, 9.0)),

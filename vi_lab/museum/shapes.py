@@ -12,19 +12,19 @@ from vi_lab.models import Model
 from vi_lab.museum.exhibit import Case, Reference
 from vi_lab.museum.schools import schools_moments
 
-YEARS = np.array([2019.0, 2020, 2021, 2022, 2023, 2024])
-SALES = np.array([3.1, 3.9, 4.6, 5.8, 6.1, 7.4])
+YEARS = np.arange(2015.0, 2025.0)
+SALES = np.array([3.1, 3.9, 3.6, 4.8, 5.1, 5.4, 6.5, 6.3, 7.4, 7.6])
 DEGREES = 3.0
 
 
 def slope_and_intercept() -> Model:
     """Sales against the year since 2010, not centered: slope and intercept trade against each other."""
-    return models.conjugate_regression(np.stack([np.ones(6), YEARS - 2010], 1), SALES, noise_std=0.5, prior_std=10.0)
+    return models.conjugate_regression(np.stack([np.ones(10), YEARS - 2010], 1), SALES, noise_std=0.5, prior_std=10.0)
 
 
 def ridge() -> Model:
     """y ~ N(z_1 + z_2, 0.3^2): only the sum is identified; the prior N(0, 5^2 I) holds the difference."""
-    return models.conjugate_regression(np.ones((8, 2)), np.linspace(1.2, 2.8, 8), noise_std=0.3, prior_std=5.0)
+    return models.conjugate_regression(np.ones((10, 2)), np.linspace(1.2, 2.8, 10), noise_std=0.3, prior_std=5.0)
 
 
 def heavy() -> Model:
@@ -51,19 +51,19 @@ SCHOOLS = {
 CASES = {
     "correlated": Case(
         title="A very certain slope",
-        story="Six years of sales, a straight line: z = (intercept, slope), noise known. A mean-field Gaussian.",
+        story="Ten years of sales, a straight line: z = (intercept, slope), noise known. A mean-field Gaussian.",
         model=slope_and_intercept,
         start=lambda: MeanField.standard(2),
         fault="rigid",
         diagnostic="pareto_k",
         explanation="The year is counted from 2010 and not from the middle of the data, so that intercept and slope "
-        "are correlated at -0.99. Mean field has the variances 1 / Lambda_ii, which are those of one coordinate with "
+        "are correlated at -0.96. Mean field has the variances 1 / Lambda_ii, which are those of one coordinate with "
         "the other known: intervals far too short, means right.",
         cure="Full rank, which is exact here; or center the predictor, after which mean field is nearly so.",
     ),
     "ridge": Case(
         title="Two effects from one measurement",
-        story="Eight measurements of the sum of two effects. A mean-field Gaussian reports both effects.",
+        story="Ten measurements of the sum of two effects. A mean-field Gaussian reports both effects.",
         model=ridge,
         start=lambda: MeanField.standard(2),
         fault="rigid",
