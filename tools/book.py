@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -25,10 +26,16 @@ ERROR = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit|Iteration)(?:: .*)
 
 
 def pages(root: Path = ROOT) -> list[str]:
-    """Every page that the table of contents names."""
+    """Every page that the table of contents names, in its order."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf8"))
-    parts = toc.get("parts", [toc])
-    return [toc["root"], *(page["file"] for part in parts for page in part.get("chapters", []))]
+    return [toc["root"], *(name for part in toc.get("parts", [toc]) for name in _files(part))]
+
+
+def _files(entry: dict) -> Iterator[str]:
+    """The pages below one entry: a part's chapters, a chapter's further pages."""
+    for page in [*entry.get("chapters", []), *entry.get("sections", [])]:
+        yield page["file"]
+        yield from _files(page)
 
 
 def missing(root: Path = ROOT) -> list[str]:
