@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtri
 from jax.scipy.stats import chi2
 from jaxtyping import Array, Float, Int, Key
 
@@ -23,10 +24,11 @@ class Calibration(NamedTuple):
     Attributes:
         ranks: shape (num_simulations, dim), of 0, ..., num_draws: how many draws of q lie below the truth.
         num_draws: draws of each q.
-        asymmetry: z-score of the mean rank, shape (dim,): above zero, the truth lies above q's middle too often, and q
-            is too low.
-        dispersion: z-score of the mean squared distance of ranks from their middle, shape (dim,): above zero, a U: the
-            truth lies in q's tails too often, and q is too narrow; below zero, too wide.
+        asymmetry: z-score of the mean of the normal scores Phi^-1((rank + 1/2) / (num_draws + 1)), shape (dim,): above
+            zero, the truth lies above q's middle too often, and q is too low.
+        dispersion: z-score of their variance, shape (dim,): above zero, a U, as the truth lies in q's tails too often,
+            and q is too narrow; below zero, too wide. For a Gaussian posterior and a Gaussian q that is off by b of its
+            deviations and c times as wide the scores are about N(-b / c, 1 / c^2): a shift is not taken for a width.
         uniformity: p-value of a chi-square test of the histogram, shape (dim,).
     """
 
@@ -122,13 +124,15 @@ def _rank(q: Family, key: Key[Array, ""], truth: Float[Array, " dim"], num_draws
 
 
 def _judge(ranks: Int[np.ndarray, "n dim"], num_draws: int) -> Calibration:
-    """z-scores under the uniform distribution on 0, ..., num_draws, whose moments are exact."""
+    """z-scores under the uniform distribution on 0, ..., num_draws: the moments of the scores are sums over it."""
     n, count = len(ranks), num_draws + 1
-    offset = ranks - num_draws / 2
-    variance = (count**2 - 1) / 12
-    fourth = (count**2 - 1) * (3 * count**2 - 7) / 240
-    asymmetry = offset.mean(axis=0) / np.sqrt(variance / n)
-    dispersion = (np.mean(offset**2, axis=0) - variance) / np.sqrt(max(fourth - variance**2, 1e-12) / n)
+    of_rank = np.asarray(ndtri((np.arange(count) + 0.5) / count))
+    variance, fourth = np.mean(of_rank**2), np.mean(of_rank**4)
+    scores = of_rank[ranks]
+    asymmetry = scores.mean(axis=0) / np.sqrt(variance / n)
+    # The variance of a sample variance; its second term alone remains where scores have but two values.
+    noise = (fourth - variance**2) / n + 2 * variance**2 / (n * (n - 1))
+    dispersion = (scores.var(axis=0, ddof=1) - variance) / np.sqrt(noise)
     return Calibration(ranks, num_draws, *map(jnp.asarray, (asymmetry, dispersion, _chi_square(ranks, count))))
 
 
