@@ -23,7 +23,8 @@ class PriorDominance(NamedTuple):
         contraction: of each coordinate, shape (dim,): 0 where q is as wide as the prior, near 1 where it is much
             narrower, below 0 where it is wider.
         log_likelihood_std: standard deviation of log p(x|z) over draws of the *prior*, in nats; well below 1, the
-            likelihood is flat where the prior has its mass. inf where it is -inf at some of the draws.
+            likelihood is flat where the prior has its mass; above, it speaks, be it of the prior's tails alone. inf
+            where it is -inf at some of the draws.
         log_likelihood_std_q: the same over draws of q: about sqrt(d / 2) for d directions that the data alone decide.
     """
 
@@ -54,7 +55,7 @@ def prior_dominance(q: Family, key: Key[Array, ""], model: Model, *, num_samples
     """
     for name in ("prior", "log_likelihood"):
         if getattr(model, name, None) is None:
-            check.reject("model", f"one without `{name}`", "a Model that has it; such as of `vi_lab.models`")
+            check.reject("model", f"one without `{name}`", "a Model that has it, such as those of `vi_lab.models`")
     prior = model.prior
     check.check_family(q)
     check.check_same_dim(q, prior)
