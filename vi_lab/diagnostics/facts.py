@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
 from vi_lab.diagnostics import tried
 from vi_lab.diagnostics.importance import Evidence, importance_evidence
@@ -16,6 +17,7 @@ from vi_lab.fit.verdict import estimate
 from vi_lab.models import Model
 
 GAIN = 0.1  # nats: a mean off by 0.45 of the posterior's standard deviations, or a mode of 10% that is missing
+ROUNDING = 1e-4  # of log p, in 32 bits with room: sums in another order
 RIGID = 0.2  # nats: a mean field on two coordinates correlated at 0.57, its standard deviations 18% too small
 
 
@@ -25,7 +27,7 @@ class Facts(NamedTuple):
     Attributes:
         q, log_joint, model, fit: what was asked about; model and fit may be None.
         log_w, evidence: log weights of q's draws, and evidence and k̂ from them.
-        broken: what is wrong with the log joint at q's draws.
+        broken: what is wrong with the log joint at q's draws. differs: how it differs from prior and likelihood.
         onward: climbing on from q. elsewhere: restarts, from what climbing on reached.
         gap, pareto_k: importance-sampled evidence minus ELBO, and k̂, of the best that restarts and steps reached.
         richer: other families, started from what climbing on reached.
@@ -38,6 +40,7 @@ class Facts(NamedTuple):
     log_w: Float[np.ndarray, " n"]
     evidence: Evidence | None = None
     broken: str | None = None
+    differs: str | None = None
     onward: tried.Tried | None = None
     elsewhere: tried.Tried | None = None
     gap: Estimate | None = None
@@ -64,12 +67,31 @@ def k_threshold(num_samples: int) -> float:
 def measure(q: Family, key: Key[Array, ""], log_joint: LogJoint, model: Model | None, fit: Fit | None) -> Facts:
     """Weights, evidence and k̂ of q as it is."""
     log_w = tried.weigh(q, key, log_joint)
+    facts = Facts(q, log_joint, model, fit, log_w, differs=inconsistency(q, key, log_joint, model))
     bad = {"NaN": np.isnan(log_w), "+inf": np.isposinf(log_w), "-inf": np.isneginf(log_w)}
     told = [f"{name} at {where.sum()} of {len(log_w)} draws of q" for name, where in bad.items() if where.any()]
     if told:
-        return Facts(q, log_joint, model, fit, log_w, broken="the log joint is " + " and ".join(told))
-    evidence = importance_evidence(q, key, log_joint, num_samples=len(log_w))
-    return Facts(q, log_joint, model, fit, log_w, evidence)
+        return facts._replace(broken="the log joint is " + " and ".join(told))
+    return facts._replace(evidence=importance_evidence(q, key, log_joint, num_samples=len(log_w)))
+
+
+def inconsistency(q: Family, key: Key[Array, ""], log_joint: LogJoint, model: Model | None) -> str | None:
+    """How log joint and log prior + log likelihood differ over q's draws; a constant that is left out is no fault."""
+    if model is None or model.prior is None or model.log_likelihood is None:
+        return None
+    whole, parts = map(np.asarray, _both_ways(q, key, log_joint, model.prior, check.as_pytree(model.log_likelihood)))
+    if (np.isfinite(parts) != np.isfinite(whole)).any():
+        return "the log joint is finite where log prior + log likelihood is not, or the other way round"
+    off = (whole - parts)[np.isfinite(whole)]
+    if len(off) < 2 or np.std(off) <= ROUNDING * (1 + np.abs(parts[np.isfinite(parts)]).max()):
+        return None
+    return f"log joint - (log prior + log likelihood) varies over q's draws, from {off.min():.3g} to {off.max():.3g}"
+
+
+@jax.jit
+def _both_ways(q: Family, key: Array, log_joint: LogJoint, prior: Family, log_likelihood: LogJoint) -> tuple:
+    z = q.sample(key, 500)
+    return check.evaluate(log_joint, z), prior.log_prob(z) + check.evaluate(log_likelihood, z)
 
 
 def try_more(facts: Facts, key: Key[Array, ""]) -> Facts:

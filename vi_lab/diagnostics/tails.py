@@ -30,7 +30,7 @@ def tails(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Tails:
     grows with r, and a Gaussian one with its square.
     """
     center, axes = local_axes(q, key)
-    r = np.sinh(np.linspace(0, np.arcsinh(200.0), 200))
+    r = np.sinh(np.linspace(0, np.arcsinh(200.0), 1000))
     r = np.concatenate([-r[:0:-1], r])
     values = np.asarray(_along(check.as_pytree(log_joint), center, axes, np.concatenate([r, FAR, np.negative(FAR)])))
     lines, far = values[:, : len(r)], values[:, len(r) :]

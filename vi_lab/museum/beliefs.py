@@ -13,28 +13,29 @@ from vi_lab.models._base import posterior_model
 from vi_lab.museum.exhibit import Case
 from vi_lab.museum.joints import CURED, DOSES
 
-
-def twice() -> Model:
-    x, y = np.stack([np.ones(10), DOSES], 1), 2 + DOSES
-    return models.conjugate_regression(np.tile(x, (2, 1)), np.tile(y + 0.5 * np.cos(9 * DOSES), 2), noise_std=0.5)
+BY_DOSE = np.stack([np.ones(10), DOSES], 1)
+EFFECTS = 2 + DOSES + 0.5 * np.cos(9 * DOSES)
+TIMES = np.linspace(-2, 2, 20)
+BENT = 0.5 + 0.8 * TIMES + 0.6 * (TIMES**2 - 1.5) + 0.3 * np.sin(13 * TIMES)
 
 
 def once() -> Model:
-    x, y = np.stack([np.ones(10), DOSES], 1), 2 + DOSES
-    return models.conjugate_regression(x, y + 0.5 * np.cos(9 * DOSES), noise_std=0.5)
+    return models.conjugate_regression(BY_DOSE, EFFECTS, noise_std=0.5)
 
 
-def bent_data() -> Model:
+def twice() -> Model:
+    """The same rows, each of them two times."""
+    return models.conjugate_regression(np.tile(BY_DOSE, (2, 1)), np.tile(EFFECTS, 2), noise_std=0.5)
+
+
+def straight() -> Model:
     """A straight line through data that bend; the noise is known."""
-    x = np.linspace(-2, 2, 20)
-    y = 0.5 + 0.8 * x + 0.6 * (x**2 - 1.5) + 0.3 * np.sin(13 * x)
-    return models.conjugate_regression(np.stack([np.ones(20), x], 1), y, noise_std=0.3, prior_std=5.0)
+    return models.conjugate_regression(np.stack([np.ones(20), TIMES], 1), BENT, noise_std=0.3, prior_std=5.0)
 
 
 def far_prior() -> Model:
     """Effects of the size of 5, under a prior that says 0.3."""
-    x = np.stack([np.ones(10), DOSES], 1)
-    return models.conjugate_regression(x, 5 - 4 * DOSES, noise_std=1.0, prior_std=0.3)
+    return models.conjugate_regression(BY_DOSE, 5 - 4 * DOSES, noise_std=1.0, prior_std=0.3)
 
 
 def faint() -> Model:
@@ -110,7 +111,7 @@ CASES = {
     "missing-term": Case(
         title="A straight line",
         story="Twenty points, a straight line with known noise, full covariance. Intercept and slope are known to 2%.",
-        model=bent_data,
+        model=straight,
         fault="broken",
         diagnosable=False,
         diagnostic="predictive_check",

@@ -96,7 +96,7 @@ CASES = {
         fault="unfinished",
         diagnostic="gradient_snr",
         climbed=unscaled,
-        settings={"num_steps": 2000, "data": (jnp.array(DESIGN), jnp.array(Y)), "batch_size": 2},
+        settings={"num_steps": 2000, "data": (np.array(DESIGN), np.array(Y)), "batch_size": 2},
         explanation="The log likelihood of a batch of B = 2 stands for all N = 10 rows and must be multiplied by N / "
         "B = 5. Without it the prior counts five times too much, and q is wider by about sqrt 5.",
         cure="Use the `scale` that `fit` passes, on the likelihood alone; compare with a full-batch ELBO.",
@@ -140,8 +140,8 @@ CASES = {
         fault="noisy",
         diagnostic="gradient_snr",
         settings={"num_steps": 600, "num_samples": 8, "optimizer": optax.sgd(0.064), "gradient": reparameterized},
-        explanation="Plain gradient ascent is stable up to a rate of 2 / curvature, 0.068 for this slope. At 0.064 each "
-        "step overshoots to the other side, and the noise of the draws is amplified instead of averaged: q keeps "
+        explanation="Plain gradient ascent is stable up to a rate of 2 / curvature, 0.070 for this slope; at 0.064 "
+        "each step overshoots to the other side, and the noise of the draws is amplified instead of averaged: q keeps "
         "jumping about the optimum, and stops wherever the steps end.",
         cure="A smaller rate, or one that falls to zero.",
         **STANDARD,

@@ -131,7 +131,7 @@ def open_case(name: str, case: Case) -> Exhibit:
     model = case.model()
     truth = case.truth() if case.truth else model
     trace = np.array(record["trace"])
-    elbo = Estimate(*map(float, record["elbo"]))
+    elbo = estimate_of(record)
     reference = record["reference"]
     exact = truth.posterior if hasattr(truth.posterior, "sample") else None
     return Exhibit(
@@ -156,9 +156,16 @@ def open_case(name: str, case: Case) -> Exhibit:
     )
 
 
+def estimate_of(record: Mapping[str, Any]) -> Estimate:
+    """The final ELBO; JSON has no infinity, so that numbers which are not finite are kept as words."""
+    value, std_error = map(float, record["elbo"])
+    return Estimate(value, std_error if np.isfinite(value) else np.inf)
+
+
 def sees(story: str, record: Mapping[str, Any], trace: np.ndarray) -> str:
     """The story, then the numbers that any fit shows, four lines at most."""
-    value, std_error = record["elbo"]
+    elbo = estimate_of(record)
+    final = f"{elbo.value:.3f} ± {elbo.std_error:.2g}" if np.isfinite(elbo.value) else f"{elbo.value:.3f}"
     places = np.linspace(0, len(trace) - 1, 6).astype(int)
     steps = ", ".join(f"{trace[i, 1]:.5g} (step {trace[i, 0]:.0f})" for i in places)
     means, stds = (", ".join(f"{x:.3g}" for x in record[part][:4]) for part in ("mean", "std"))
@@ -167,7 +174,7 @@ def sees(story: str, record: Mapping[str, Any], trace: np.ndarray) -> str:
         [
             story,
             f"ELBO along the way, in nats: {steps}.",
-            f"Final ELBO, fresh draws: {value:.3f} ± {std_error:.2g}. {record['reason'].capitalize()}.",
+            f"Final ELBO, fresh draws: {final}. {record['reason'].capitalize()}.",
             f"Means of q: {means}{more}. Standard deviations: {stds}{more}. Pareto k̂: {float(record['pareto_k']):.2f}.",
         ]
     )

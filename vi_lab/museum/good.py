@@ -8,7 +8,7 @@ from vi_lab import models
 from vi_lab.families import Bernoulli, Flow, FullRank, LowRank, MeanField, Mixture
 from vi_lab.models import Model
 from vi_lab.museum.climbs import line
-from vi_lab.museum.exhibit import Case
+from vi_lab.museum.exhibit import Case, Reference
 from vi_lab.museum.joints import cure_model
 from vi_lab.museum.modes import near, two_gaussians
 
@@ -26,6 +26,11 @@ def columns() -> Model:
     return models.variable_selection(x, x @ [0.9, 0.0, 0.3, 0.0] + 0.4 * np.cos(5 * np.arange(12)), noise_std=0.5)
 
 
+def _inclusion(model: Model) -> Reference:
+    mean = model.posterior.mean
+    return Reference(mean, np.sqrt(mean * (1 - mean)), "sum over all 16 corners")
+
+
 def _case(title: str, model, start, **more) -> Case:
     return Case(title, title + ".", model, start, **more)
 
@@ -41,7 +46,7 @@ CASES = {
     "mild-correlation": _case("A correlation of 0.4, mean field", mild, lambda: MeanField.standard(2)),
     "logistic": _case(
         "A logistic regression, full rank",
-        cure_model,
+        lambda: cure_model(1.5),
         lambda: FullRank.standard(2),
         box=((-9.0, -9.0), (9.0, 9.0)),
     ),
@@ -66,5 +71,5 @@ CASES = {
         lambda: Flow.standard(2, jax.random.key(1), num_layers=4, hidden=16),
         settings={"num_steps": 3000},
     ),
-    "columns": _case("Four columns, coins", columns, lambda: Bernoulli(jnp.zeros(4))),
+    "columns": _case("Four columns, coins", columns, lambda: Bernoulli(jnp.zeros(4)), reference=_inclusion),
 }

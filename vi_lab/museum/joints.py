@@ -15,7 +15,7 @@ from vi_lab.models import Model
 from vi_lab.models._base import posterior_model
 from vi_lab.museum.exhibit import Case
 
-FLAWS = np.array([0.3, 1.9, -0.7, 0.6])  # deviations of four parts from their measure
+FLAWS = np.array([0.3, 1.9, -0.7, 0.6, 1.1, -0.2])  # deviations of six parts from their measure
 VISITORS = np.array([12.0, 14.0])
 BUYERS = np.array([1.0, 3.0])
 DOSES = np.array([-1.8, -1.5, -0.9, -0.6, -0.2, 0.1, 0.5, 1.0, 1.6, 2.1])
@@ -46,8 +46,8 @@ def no_jacobian_anywhere() -> Model:
     return Model(no_jacobian().log_joint, 2)
 
 
-def cure_model() -> Model:
-    return models.logistic_regression(np.stack([np.ones(10), DOSES], 1), CURED, prior_std=1.5)
+def cure_model(prior_std: float = 0.5) -> Model:
+    return models.logistic_regression(np.stack([np.ones(10), DOSES], 1), CURED, prior_std=prior_std)
 
 
 def wrong_sign() -> Model:
@@ -76,7 +76,7 @@ MEAN_FIELD = {"start": lambda: MeanField.standard(2)}
 CASES = {
     "forgotten-jacobian": Case(
         title="A positive scale, log-transformed",
-        story="Four measurements with unknown mean and spread, z = (mean, log sigma). A mean-field Gaussian.",
+        story="Six measurements with unknown mean and spread, z = (mean, log sigma). A mean-field Gaussian.",
         model=no_jacobian,
         truth=scale_model,
         box=((-9.0, -4.0), (9.0, 5.0)),
@@ -90,7 +90,7 @@ CASES = {
     ),
     "jacobian-nowhere": Case(
         title="A positive scale, once more",
-        story="Four measurements with unknown mean and spread, z = (mean, log sigma); all there is is a log joint.",
+        story="Six measurements with unknown mean and spread, z = (mean, log sigma); all there is is a log joint.",
         model=no_jacobian_anywhere,
         truth=scale_model,
         box=((-9.0, -4.0), (9.0, 5.0)),
