@@ -113,9 +113,9 @@ class Chains(NamedTuple):
             check.reject("draws", f"{draws.shape[1]} a chain", f"at least {2 * FEWEST_DRAWS}")
         for length in range(max(every, 2 * FEWEST_DRAWS), draws.shape[1] + 1, every):
             window = draws[:, length // 2 : length]
-            # The comparison fails for NaN too, which R-hat is of a coordinate in which no chain has moved yet.
-            if all(_arviz().rhat(window[:, :, i]) < rhat for i in range(draws.shape[-1])):
-                return length
+            with np.errstate(invalid="ignore"):  # while no chain has moved R-hat is NaN, and not below anything
+                if all(_arviz().rhat(window[:, :, i]) < rhat for i in range(draws.shape[-1])):
+                    return length
         return None
 
     def to_inference_data(self, constrain: Callable[[Array], dict[str, Any]] | None = None) -> Any:

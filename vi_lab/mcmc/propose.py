@@ -35,9 +35,9 @@ def propose(
     check.check_count("num_samples", num_samples)
     log_joint = check.as_pytree(log_joint)
     sizes = {"num_chains": num_chains, "num_samples": num_samples}
-    chains, worst, started = _run(q, key, log_joint, **sizes)
-    if check.is_concrete(worst) and not worst < jnp.inf:
-        check.reject("log_joint", f"log weights of {worst}", "log weights that are numbers or -inf at draws of q")
+    chains, num_bad, started = _run(q, key, log_joint, **sizes)
+    if check.is_concrete(num_bad) and num_bad:
+        check.reject("log_joint", f"NaN or +inf at {num_bad} draws of q", "numbers or -inf")
     if check.is_concrete(started) and not started.all():
         check.reject("q", f"{CANDIDATES} draws of which none has density", "a q with mass where the model has some")
     return chains
@@ -45,7 +45,7 @@ def propose(
 
 @partial(jax.jit, static_argnames=("num_chains", "num_samples"))
 def _run(q: Family, key: Array, log_joint: LogJoint, *, num_chains: int, num_samples: int) -> tuple:
-    """The chains, the largest log weight, and which chains found a state to start from."""
+    """The chains, how many log weights are NaN or +inf, and which chains found a state to start from."""
     draws_key, accept_key = jax.random.split(key)
     length = CANDIDATES + num_samples
     z = q.sample(draws_key, num_chains * length)
@@ -76,4 +76,4 @@ def _run(q: Family, key: Array, log_joint: LogJoint, *, num_chains: int, num_sam
         warmup_gradients=jnp.zeros(num_chains, int),
     )
     started = jnp.take_along_axis(log_w, first[:, None], axis=1) > -jnp.inf
-    return chains, jnp.max(log_w), started
+    return chains, jnp.sum(~(log_w < jnp.inf)), started

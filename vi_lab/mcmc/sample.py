@@ -128,6 +128,7 @@ def _run(
     import blackjax
 
     warmup_key, key = jax.random.split(key)
+    log_joint = _widened(log_joint)
     step = transition(kernel, log_joint, num_leapfrog)
     if warmup == "window":
         found = adapt_windows(
@@ -151,6 +152,11 @@ def _run(
         step_size=step_sizes,
         inverse_mass_matrix=metrics,
     )
+
+
+def _widened(log_joint: LogJoint) -> LogJoint:
+    """In JAX's default precision: BlackJAX's NUTS does not compile for energies of 32 bits where 64 are on."""
+    return lambda z: jnp.asarray(log_joint(z), jnp.result_type(float))
 
 
 def _chain(step: Callable, num_samples: int, key: Array, state: Any, step_size: Array, inverse_mass: Array) -> tuple:
