@@ -6,6 +6,7 @@ how it differs from the one that lies there.
 
 import difflib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -17,12 +18,13 @@ import convert
 import inputs
 
 ROOT = Path(__file__).resolve().parent.parent
+KERNEL = re.compile(r"---\n(?:(?!---).*\n)*?kernelspec:")
 MOST_LINES = 60  # of a difference that are worth showing
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
-    """The texts that become notebooks, in the order of reading."""
-    return sorted((root / "chapters").glob("[0-9]*.md"))
+    """The texts that become notebooks, which are those with a kernel, in the order of reading."""
+    return [path for path in sorted((root / "chapters").glob("*.md")) if KERNEL.match(path.read_text(encoding="utf8"))]
 
 
 def execution(path: Path, root: Path = ROOT) -> dict:
