@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from minibook import ROOT
@@ -10,6 +11,7 @@ import book
 import check
 import choices
 import inputs
+import notebooks
 import repository
 from course import figures
 
@@ -122,6 +124,21 @@ def test_every_page_of_the_table_of_contents_is_expected():
     assert book.pages()[0] == "intro"
     assert all((ROOT / f"{page}.md").exists() for page in book.pages())
     assert set(book.pages()) >= {"chapters/claims", "chapters/bibliography"}
+
+
+def test_second_pages_and_parts_without_caption_are_pages(tmp_path):
+    toc = "parts: [{chapters: [{file: a, sections: [{file: a2}]}, {file: b}]}, {chapters: [{file: c}]}]"
+    (tmp_path / "_toc.yml").write_text(f"root: intro\n{toc}\n")
+    assert book.pages(tmp_path) == ["intro", "a", "a2", "b", "c"]
+    assert {path.stem for path in (ROOT / "chapters").glob("*.md")} == {Path(page).name for page in book.pages()[1:]}
+
+
+def test_what_has_a_kernel_becomes_a_notebook(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters/b.md").write_text("---\njupytext: {}\nkernelspec: {name: python3}\n---\n# B\n")
+    (tmp_path / "chapters/c.md").write_text("# C\n\n---\n\nkernelspec: is only a word here\n")
+    (tmp_path / "chapters/a.md").write_text("---\nkernelspec: {name: python3}\n---\n")
+    assert [path.name for path in notebooks.chapters(tmp_path)] == ["a.md", "b.md"]
 
 
 def test_importing_the_library_does_not_import_matplotlib():
