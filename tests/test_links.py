@@ -90,9 +90,10 @@ def test_a_doctored_page_is_named_with_its_line_and_link(site, case):
     assert len(found) == (2 if case == "twice" else 1), "and nothing else"
 
 
-def test_a_link_is_named_once_a_page(site):
+def test_a_link_is_named_once_a_page_and_where_it_stands_first(site):
     (site / "a.html").write_text(GOOD.replace("b.html#there", "c.html") + '<a href="c.html">again</a>')
-    assert len(links.faults(site)) == 1
+    [found] = links.faults(site)
+    assert found.startswith("a.html:1: 'c.html'")
 
 
 def test_a_page_that_cannot_be_turned_is_named(site):
