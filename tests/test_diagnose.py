@@ -11,11 +11,12 @@ from zscores import LIMIT
 
 from vi_lab import FullRank, MeanField, models, museum
 from vi_lab.diagnostics import diagnose
-from vi_lab.diagnostics.facts import Facts, inconsistency, k_threshold, measure, with_gap
+from vi_lab.diagnostics.elsewhere import start_elsewhere
+from vi_lab.diagnostics.facts import Facts, inconsistency, measure, with_gap
 from vi_lab.diagnostics.questions import judge_trace, one_draw_snr
 from vi_lab.diagnostics.soundness import prior_surprise
 from vi_lab.diagnostics.tails import tails
-from vi_lab.diagnostics.tried import climb_on, enrich, start_elsewhere
+from vi_lab.diagnostics.tried import K_LIMIT, climb_on, enrich, is_far
 from vi_lab.divergences import Estimate
 from vi_lab.models._base import posterior_model
 
@@ -95,9 +96,12 @@ def test_the_gap_is_the_kl_where_weights_are_tame(key):
 
 
 def test_the_threshold_of_k_hat():
-    """Vehtari et al. (2024): 0.7 from about 2,200 draws on, lower below."""
-    assert k_threshold(4000) == 0.7
-    np.testing.assert_allclose(k_threshold(100), 0.5)
+    """Vehtari et al. (2024): 0.7 from about 2,200 draws on; and nothing, of weights that hardly differ."""
+    assert K_LIMIT == 0.7
+    gap = Estimate(0.15, 0.01)
+    assert is_far(gap, 0.71) and not is_far(gap, 0.69)
+    assert is_far(Estimate(0.21, 0.01), 0.0) and not is_far(Estimate(0.21, 0.1), 0.0)
+    assert not is_far(Estimate(0.05, 0.001), 2.0)
 
 
 # What was measured.

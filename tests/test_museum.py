@@ -95,9 +95,9 @@ def test_a_far_mode_leaves_no_trace_in_the_weights(key):
     np.testing.assert_allclose(seen.effective_sample_size, 4000, rtol=1e-9)
 
 
-def test_heavy_tails_where_k_hat_does_not_look(key):
+def test_heavy_tails_that_the_elbo_hardly_sees():
     exhibit = museum.exhibit("heavy-tails")
-    assert diagnostics.pareto_k(exhibit.q, key, exhibit.model.log_joint) < 0.7
+    assert exhibit.model.log_evidence - 0.1 < exhibit.elbo.value < exhibit.model.log_evidence
     assert np.all(exhibit.reference.std > 1.3 * exhibit.q.std)
 
 
@@ -155,7 +155,7 @@ def test_calibration_finds_the_jacobian_that_is_nowhere(key):
     def simulate(key, z):
         return z[0] + jnp.exp(z[1]) * jax.random.normal(key, (6,))
 
-    found = diagnostics.calibrate(meant.prior, simulate, approximate, key, vectorize=True)
+    found = diagnostics.calibrate(meant.prior, simulate, approximate, key, num_simulations=1000, vectorize=True)
     assert found.asymmetry[1] > 5, "sigma is always taken for too small"
 
 

@@ -4,17 +4,17 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
-from vi_lab.diagnostics.facts import GAIN, RIGID, Facts, k_threshold
+from vi_lab.diagnostics.facts import Facts
 from vi_lab.diagnostics.noise import gradient_snr
 from vi_lab.diagnostics.report import Finding
-from vi_lab.diagnostics.tried import is_more, said
-from vi_lab.families import Bernoulli, Family, FullRank, MeanField
+from vi_lab.diagnostics.tried import GAIN, K_LIMIT, RIGID, is_discrete, is_more, said
+from vi_lab.families import Family, FullRank, MeanField
 from vi_lab.fit.verdict import estimate
 from vi_lab.gradients import reparameterized
 
 # One-draw gradients at the largest stable rate hold a Gaussian q within about this of its optimum: with the rate eta
 # and curvature lambda (1 for a mean, 2 for a log scale, in q's own units) the gap is eta s^2 / (4 - 2 eta lambda) a
-# parameter, s^2 = lambda the variance of its gradient (Mandt, Hoffman and Blei, 2017, equation 14).
+# parameter, s^2 = lambda the variance of its gradient (Mandt, Hoffman and Blei, 2017, in continuous time).
 MOST_NOISE = 1.5  # nats a coordinate, at eta = 0.7
 SMOOTH = 1e-2  # nats from step to step of a trace: fresh draws move it by more, unless q is the posterior
 
@@ -39,10 +39,9 @@ def mode_seeking(facts: Facts, key: Key[Array, ""]) -> Finding:
 
 def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
     """Is the best of the family still away from the posterior, and does a richer one come nearer?"""
-    k = k_threshold(len(facts.log_w))
     fixed = {
         "question": "Is the family too rigid?",
-        "threshold": f"{RIGID} nats below the evidence or gained ({GAIN} where k̂ > {k:.2g}), and three standard errors",
+        "threshold": f"{RIGID} nats below the evidence ({GAIN} where k̂ > {K_LIMIT:.2g}), and three standard errors",
         "source": "k̂: Vehtari et al. (2024); 0.2 nats: a mean field at a correlation of 0.57",
     }
     if facts.gap is None:
@@ -54,6 +53,8 @@ def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
         f"k̂ of q is {facts.evidence.pareto_k:.2f}. With climbing on and modes found, the ELBO is {said(facts.gap)} "
         f"from the importance-sampled evidence, with k̂ = {facts.pareto_k:.2f}."
     )
+    if facts.pareto_k > K_LIMIT and not facts.is_far:
+        told += " At a gap this small that warns of q's tails, and of correcting q by weights."
     tries = "; ".join(each.said for each in facts.richer) or None
     gains = [each for each in facts.richer if is_more(each.gain, GAIN)]
     if not facts.is_far:
@@ -72,14 +73,16 @@ def noise(facts: Facts, key: Key[Array, ""]) -> Finding:
     }
     if facts.onward is None:
         return Finding(**fixed, alarm=None, fault=None, evidence=_why_not(facts), advice="Climb on from q.")
-    snr, gain = one_draw_snr(facts, key), facts.onward.gain
+    gain = facts.onward.gain
+    if not is_more(gain, GAIN):
+        told = "q stands where the climb ends."
+        return Finding(**fixed, alarm=False, fault=None, evidence=told, advice="", tried=facts.onward.said)
+    snr = one_draw_snr(facts, key)
     told = f"A gradient of one draw at q has signal-to-noise ratio {snr:.2g}."
     lost = snr < 1 and gain.value < MOST_NOISE * facts.q.dim
     if facts.fit is not None and len(facts.fit.trace) >= 8:
         lost, more = judge_trace(np.asarray(facts.fit.trace), facts.log_w.mean() + gain.value)
         told = f"{told} {more}"
-    if not is_more(gain, GAIN):
-        return Finding(**fixed, alarm=False, fault=None, evidence=told, advice="", tried=facts.onward.said)
     fault = "noisy" if lost else "unfinished"
     advice = {
         "noisy": "Fresh draws, and more of them; a rate that falls; sticking the landing; Sobol draws.",
@@ -123,6 +126,8 @@ def judge_trace(trace: Float[np.ndarray, " steps"], top: float) -> tuple[bool, s
 def _why_not(facts: Facts) -> str:
     if facts.broken:
         return f"Not computed: {facts.broken}, so that there is no ELBO to compare."
-    if isinstance(facts.q, Bernoulli) and facts.onward:
+    if facts.onward and is_discrete(facts.q):
         return "Not computed: z is discrete, and the restarts are Gaussians."
+    if facts.onward:
+        return "Not computed: the best q that was found has draws without density."
     return "Not computed: nothing was tried (try_more=False)."

@@ -8,7 +8,8 @@ from vi_lab.diagnostics.facts import Facts
 from vi_lab.diagnostics.prior import prior_dominance
 from vi_lab.diagnostics.report import Finding
 from vi_lab.diagnostics.tails import BEYOND, tails
-from vi_lab.families import Bernoulli, Family
+from vi_lab.families import Family
+from vi_lab.fit.defaults import is_discrete
 
 SHARE = 1e-3  # of the posterior beyond five of q's standard deviations
 FLAT = 0.1  # nats of KL(q || prior)
@@ -32,7 +33,7 @@ def soundness(facts: Facts, key: Key[Array, ""]) -> Finding:
         )
         evidence = f"{told[0].upper()}{told[1:]}."
         return Finding(**fixed, alarm=True, fault="broken", evidence=evidence, advice=advice)
-    if isinstance(facts.q, Bernoulli):
+    if is_discrete(facts.q):
         return Finding(**fixed, alarm=False, fault=None, evidence="Finite at every draw.", advice="")
     seen = tails(facts.q, key, facts.log_joint)
     heavy = [i for i, power in enumerate(seen.power) if power is not None and seen.share[i] > SHARE]
@@ -45,7 +46,7 @@ def soundness(facts: Facts, key: Key[Array, ""]) -> Finding:
         f"r^-{seen.power[axis]:.2g}, with a share of {seen.share[axis]:.2g} beyond {BEYOND:g} of q's standard "
         f"deviations."
     )
-    advice = "Take a family with heavy tails, or transform z; distrust tail probabilities, and k̂ where it looks fine."
+    advice = "Take a family with heavy tails, or transform z; until then, distrust tail probabilities."
     return Finding(**fixed, alarm=True, fault="heavy-tails", evidence=told, advice=advice)
 
 
@@ -92,6 +93,8 @@ def prior_surprise(q: Family, prior: Family, key: Key[Array, ""]) -> float:
     Over data sets that the model itself makes, posterior means spread less than the prior, so that small values are
     rarer than their size says.
     """
+    if is_discrete(q):  # the mean of coins is no place, and every corner may be as likely as the others
+        return 1.0
     q_key, prior_key = jax.random.split(key)
     center = q.sample(q_key, 2000).mean(axis=0)
     own = np.asarray(prior.log_prob(prior.sample(prior_key, 4000)))

@@ -29,7 +29,7 @@ def default_gradient(q: Family) -> Callable[..., tuple[Array, Family]]:
         return rao_blackwellized
     if not isinstance(q, Mixture):
         return sticking_the_landing
-    return score_function if any(_is_discrete(part) for part in q.components) else stratified
+    return score_function if any(is_discrete(part) for part in q.components) else stratified
 
 
 @lru_cache  # one object for each pair: JAX compiles anew for every function that it has not seen
@@ -43,8 +43,9 @@ def with_noise(gradient: Callable, noise: Noise) -> Callable:
     return partial(gradient, noise=noise)
 
 
-def _is_discrete(q: Family) -> bool:
-    return isinstance(q, Bernoulli) or (isinstance(q, Mixture) and any(map(_is_discrete, q.components)))
+def is_discrete(q: Family) -> bool:
+    """Whether draws of q are coins, or of a mixture with coins in it."""
+    return isinstance(q, Bernoulli) or (isinstance(q, Mixture) and any(map(is_discrete, q.components)))
 
 
 def default_optimizer(q: Family, num_steps: int) -> optax.GradientTransformation:

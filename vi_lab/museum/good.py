@@ -46,7 +46,7 @@ CASES = {
     "mild-correlation": _case("A correlation of 0.4, mean field", mild, lambda: MeanField.standard(2)),
     "logistic": _case(
         "A logistic regression, full rank",
-        lambda: cure_model(1.5),
+        cure_model,
         lambda: FullRank.standard(2),
         box=((-9.0, -9.0), (9.0, 9.0)),
     ),
