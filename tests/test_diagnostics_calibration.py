@@ -86,12 +86,13 @@ def test_shapes_are_named_beyond_three_standard_errors():
 
 
 def test_scores_are_those_of_their_definition():
-    """Both z-scores from the standard deviation of a mean and of a sample variance, for ranks far from uniform."""
+    """A mean over its standard error, and a sample variance over that of uniform ranks; these ranks are not uniform."""
     ranks = np.random.default_rng(0).binomial(19, 0.3, (40, 1))
     found = _judge(ranks, 19)
     table = stats.norm.ppf((np.arange(20) + 0.5) / 20)
     drawn, variance = table[ranks[:, 0]], table @ table / 20
-    np.testing.assert_allclose(found.asymmetry[0], drawn.mean() / np.sqrt(variance / 40))
+    np.testing.assert_allclose(found.asymmetry[0], drawn.mean() / np.sqrt(drawn.var(ddof=1) / 40))
+    assert _judge(np.full((40, 1), 5), 10).shapes == ("too wide",)  # no spread at all, and no NaN
     noise = np.mean(table**4) / 40 - variance**2 * 37 / (40 * 39)  # in every table of k-statistics
     np.testing.assert_allclose(found.dispersion[0], (drawn.var(ddof=1) - variance) / np.sqrt(noise))
 

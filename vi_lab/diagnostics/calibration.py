@@ -28,7 +28,7 @@ class Calibration(NamedTuple):
             zero, the truth lies above q's middle too often, and q is too low.
         dispersion: z-score of their variance, shape (dim,): above zero, a U, as the truth lies in q's tails too often,
             and q is too narrow; below zero, too wide. For a Gaussian posterior and a Gaussian q that is off by b of its
-            deviations and c times as wide the scores are about N(-b / c, 1 / c^2): a shift is not taken for a width.
+            deviations and c times as wide the scores are about N(-b / c, 1 / c^2): none is taken for the other.
         uniformity: p-value of a chi-square test of the histogram, shape (dim,).
     """
 
@@ -129,10 +129,11 @@ def _judge(ranks: Int[np.ndarray, "n dim"], num_draws: int) -> Calibration:
     of_rank = np.asarray(ndtri((np.arange(count) + 0.5) / count))
     variance, fourth = np.mean(of_rank**2), np.mean(of_rank**4)
     scores = of_rank[ranks]
-    asymmetry = scores.mean(axis=0) / np.sqrt(variance / n)
+    spread = scores.var(axis=0, ddof=1)  # the scores' own: a q of the wrong width is not for that off to one side
+    asymmetry = scores.mean(axis=0) / np.sqrt(np.maximum(spread, 1e-12 * variance) / n)
     # The variance of a sample variance; its second term alone remains where scores have but two values.
     noise = (fourth - variance**2) / n + 2 * variance**2 / (n * (n - 1))
-    dispersion = (scores.var(axis=0, ddof=1) - variance) / np.sqrt(noise)
+    dispersion = (spread - variance) / np.sqrt(noise)
     return Calibration(ranks, num_draws, *map(jnp.asarray, (asymmetry, dispersion, _chi_square(ranks, count))))
 
 
