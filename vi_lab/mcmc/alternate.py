@@ -52,7 +52,7 @@ def alternate(
     num_chains: int = 8,
     num_samples: int = 500,
     num_warmup: int = 300,
-    widen: float = 4.0,
+    widen: float = 10.0,
     prior: Family | None = None,
     family: type = FullRank,
     **fit_settings: Any,
@@ -79,7 +79,8 @@ def alternate(
     Args:
         q: where the first fit starts.
         num_rounds: of chains and refit, after the first fit.
-        widen: by how much q's draws are spread about its mean for the starts that leave it.
+        widen: by how much q's draws are spread about its mean, at most, for the starts that leave it: from 1 to this
+            in a geometric progression.
         prior: where chains may start too, such as a model's `prior`.
         family: of the components, `FullRank` or `MeanField`.
         fit_settings: for every `fit`.
@@ -123,7 +124,8 @@ def _starts(
 ) -> Float[Array, "num_chains dim"]:
     """From q, widened q and the prior in turn; where log_joint is not finite, another draw of q."""
     wide_key, prior_key, q_key, spare_key = jax.random.split(key, 4)
-    sources = [q.sample(q_key, num_chains), q.mean + widen * (q.sample(wide_key, num_chains) - q.mean)]
+    widths = widen ** jnp.linspace(0, 1, num_chains)[:, None]  # at how far to look, nobody knows
+    sources = [q.sample(q_key, num_chains), q.mean + widths * (q.sample(wide_key, num_chains) - q.mean)]
     if prior is not None:
         sources.append(prior.sample(prior_key, num_chains))
     turn = jnp.arange(num_chains)
