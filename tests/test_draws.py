@@ -92,11 +92,11 @@ def test_sobol_means_have_the_variance_of_owens_scramble(num_samples, key):
 def test_sobol_is_as_even_as_scipys_own(key):
     """A function of all coordinates at once: the same variance as with SciPy's scrambled points, and far below iid."""
     ours = np.cos(many(draws.sobol, key, 64, 4, 1000).sum(axis=-1) / 2).mean(axis=1)
-    scipys = np.array([np.cos(oracle.scipy_sobol(64, 4, seed).sum(axis=-1) / 2).mean() for seed in range(1000)])
+    scipys = np.array([np.cos(oracle.scipy_sobol(64, 4, seed).sum(axis=-1) / 2).mean() for seed in range(500)])
     expected = np.exp(-0.5)  # the characteristic function of N(0, 4) at 1/2
     assert_mean(ours, expected)
     ratio = ours.var() / scipys.var()
-    assert 0.7 < ratio < 1.4, "1,000 each: a standard error of a tenth, with tails"
+    assert 0.65 < ratio < 1.5, "500 of one, 1,000 of the other: a standard error of a tenth, with tails"
     assert ours.var() < (0.5 * (1 + np.exp(-2)) - expected**2) / 64 / 5
 
 
@@ -123,7 +123,9 @@ def test_they_are_finite_in_either_precision(noise, wide):
 
 
 @each_noise
-@pytest.mark.parametrize(("num_samples", "dim", "word"), [(0, 2, "num_samples"), (2.5, 2, "num_samples"), (2, 0, "dim")])
+@pytest.mark.parametrize(
+    ("num_samples", "dim", "word"), [(0, 2, "num_samples"), (2.5, 2, "num_samples"), (2, 0, "dim")]
+)
 def test_counts_are_checked(noise, num_samples, dim, word):
     with pytest.raises(ValueError, match=word):
         noise(jax.random.key(0), num_samples, dim)
