@@ -29,9 +29,14 @@ def iterations(model, source, settings) -> np.ndarray:
     return np.array(found)
 
 
-def fixed(step_size: float, metric, **settings) -> dict:
-    """A kernel that adapts nothing."""
-    return {**settings, "warmup": None, "step_size": step_size, "inverse_mass_matrix": metric}
+def fixed(metric, step_size: float = np.pi / 6) -> dict:
+    """HMC of three steps that adapts nothing.
+
+    In the metric of a Gaussian posterior three steps of pi / 6 are a turn by a right angle, after which the draw owes
+    nothing to the one before.
+    """
+    hmc = {"kernel": "hmc", "num_leapfrog": 3, "warmup": None}
+    return {**hmc, "step_size": step_size, "inverse_mass_matrix": metric}
 
 
 @pytest.mark.parametrize("model", [models.bioassay, models.eight_schools, wells])
@@ -39,7 +44,7 @@ def test_warm_starts_need_no_more_iterations_than_the_prior(model):
     """The same kernel, its metric from q, from both starts: by the paired difference over keys, and by the median."""
     model = model()
     q = fit(FullRank.standard(model.dim), jax.random.key(0), model.log_joint, num_steps=1000).q
-    settings = fixed(0.8, mcmc.inverse_mass_matrix(q))
+    settings = fixed(mcmc.inverse_mass_matrix(q))
     warm, cold = iterations(model, q, settings), iterations(model, model.prior, settings)
     later = warm - cold
     error = later.std(ddof=1) / np.sqrt(len(later)) + 10 / np.sqrt(len(later))  # of a grid of ten iterations
@@ -48,17 +53,14 @@ def test_warm_starts_need_no_more_iterations_than_the_prior(model):
 
 
 def test_on_the_ill_conditioned_target_q_saves_most_of_the_iterations():
-    """HMC of three steps: from q and in its metric, against a broad start and the identity, at the same cost each.
-
-    In q's metric three steps of pi / 6 turn a standard normal by a right angle: the draws are nearly independent. In
-    the identity's, no step may be much longer than the narrowest direction's deviation, 0.1, and the widest is 10.
+    """From q and in its metric, against a broad start and the identity, at the same cost each: in the identity no step
+    may be much longer than the deviation of the narrowest direction, 0.1, and the widest has 10.
     """
     model = models.ill_conditioned(dim=5, condition=1e4)
     q = fit(FullRank.standard(5), jax.random.key(0), model.log_joint, num_steps=1000).q
-    hmc = {"kernel": "hmc", "num_leapfrog": 3}
-    warm = iterations(model, q, fixed(np.pi / 6, mcmc.inverse_mass_matrix(q), **hmc))
+    warm = iterations(model, q, fixed(mcmc.inverse_mass_matrix(q)))
     broad = MeanField.from_std(np.zeros(5), np.full(5, 10.0))
-    cold = iterations(model, broad, fixed(0.13, jnp.eye(5), **hmc))
+    cold = iterations(model, broad, fixed(jnp.eye(5), step_size=0.13))
     assert np.median(warm) < 0.75 * LENGTH < LENGTH < np.median(cold), (warm, cold)
 
 
@@ -69,7 +71,7 @@ def test_a_mode_seeking_start_deceives_rhat():
     """
     model = models.bimodal(separation=12, weight=0.3)
     q = model.posterior.components[1]
-    settings = fixed(np.pi / 6, mcmc.inverse_mass_matrix(q), kernel="hmc", num_leapfrog=3, num_samples=LENGTH)
+    settings = {**fixed(mcmc.inverse_mass_matrix(q)), "num_samples": LENGTH}
     positions = mcmc.warm_start(q, jax.random.key(1), 4)
     chains = mcmc.sample(model.log_joint, jax.random.key(2), positions, num_warmup=0, **settings)
     assert chains.rhat().max() < 1.01 and chains.iterations_to() < LENGTH
