@@ -90,7 +90,7 @@ def test_the_printed_report_fits_on_the_page(report):
 
 def test_faults_are_those_of_the_findings_with_an_alarm():
     assert SICK.alarm and SICK.faults == ("rigid",) and FAULTS["rigid"] in SICK.headline
-    assert not WELL.alarm and WELL.faults == () and WELL.headline.startswith("looks fine")
+    assert not WELL.alarm and WELL.faults == () and WELL.headline.startswith("It looks fine")
     unknown = Finding("?", None, None, "why", "1", "us", "do")
     assert unknown.verdict == "cannot tell" and Report("q.", Estimate(0, 0), (unknown,), "").faults == ()
 

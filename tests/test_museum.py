@@ -31,7 +31,7 @@ def test_the_report_says_what_it_cannot_see(name, key):
     exhibit = museum.exhibit(name)
     report = diagnose(exhibit.q, key, exhibit.model, fit=exhibit.fit)
     assert not report.alarm and exhibit.faults == ()
-    assert report.headline.startswith("looks fine") and "what this report cannot see" in report.headline
+    assert report.headline.startswith("It looks fine") and "what this report cannot see" in report.headline
 
 
 def test_there_are_enough_of_them_and_every_fault_has_one():

@@ -80,8 +80,8 @@ class Report:
         unknown = sum(finding.alarm is None for finding in self.findings)
         rest = f"; {unknown} of {len(self.findings)} questions could not be answered" if unknown else ""
         if self.alarm:
-            return "; ".join(f"{fault}: {FAULTS[fault]}" for fault in self.faults) + rest + "."
-        return f"looks fine{rest}, and here is what this report cannot see: {self.blind_spots}"
+            return "Found: " + "; ".join(f"{fault} ({FAULTS[fault]})" for fault in self.faults) + rest + "."
+        return f"It looks fine{rest}, and here is what this report cannot see: {self.blind_spots}"
 
     def __str__(self) -> str:
         blocks = [_wrap("", f"{self.subject} {self.headline}", "")]

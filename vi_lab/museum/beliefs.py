@@ -110,7 +110,7 @@ CASES = {
     ),
     "missing-term": Case(
         title="A straight line",
-        story="Twenty points, a straight line with known noise, full covariance. Intercept and slope are known to 2%.",
+        story="Twenty points, a straight line with known noise, full covariance. Short intervals, and no noise.",
         model=straight,
         fault="broken",
         diagnosable=False,

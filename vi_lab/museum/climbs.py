@@ -61,8 +61,8 @@ CASES = {
         start=lambda: MeanField.from_std([0.0, 0.0], [0.1, 0.1]),
         fault="unfinished",
         diagnostic="gradient_snr",
-        settings={"num_steps": 1000, "num_samples": 256, "optimizer": optax.adam(1e-5)},
-        explanation="The rate is 1e-5: a thousand steps move the mean by 0.01. A trace that does not rise says that "
+        settings={"num_steps": 1000, "num_samples": 1024, "optimizer": optax.adam(1e-6)},
+        explanation="The rate is 1e-6: a thousand steps move the mean by 0.001. A trace that does not rise says that "
         "the climb stands still, not that it is at the top. The gradient is loud and clear all the while.",
         cure="A larger rate, or the default one, which is in units of q's own width.",
     ),

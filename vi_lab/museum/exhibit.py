@@ -166,6 +166,7 @@ def sees(story: str, record: Mapping[str, Any], trace: np.ndarray) -> str:
     """The story, then the numbers that any fit shows, four lines at most."""
     elbo = estimate_of(record)
     final = f"{elbo.value:.3f} ± {elbo.std_error:.2g}" if np.isfinite(elbo.value) else f"{elbo.value:.3f}"
+    reason = record["reason"].rstrip(".")
     places = np.linspace(0, len(trace) - 1, 6).astype(int)
     steps = ", ".join(f"{trace[i, 1]:.5g} (step {trace[i, 0]:.0f})" for i in places)
     means, stds = (", ".join(f"{x:.3g}" for x in record[part][:4]) for part in ("mean", "std"))
@@ -174,7 +175,7 @@ def sees(story: str, record: Mapping[str, Any], trace: np.ndarray) -> str:
         [
             story,
             f"ELBO along the way, in nats: {steps}.",
-            f"Final ELBO, fresh draws: {final}. {record['reason'].capitalize()}.",
+            f"Final ELBO, fresh draws: {final}. {reason[0].upper()}{reason[1:]}.",
             f"Means of q: {means}{more}. Standard deviations: {stds}{more}. Pareto k̂: {float(record['pareto_k']):.2f}.",
         ]
     )

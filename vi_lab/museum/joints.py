@@ -111,7 +111,8 @@ CASES = {
         box=((-9.0, -9.0), (9.0, 9.0)),
         fault="broken",
         explanation="A loss was minimized where a log likelihood had to be maximized: the log joint is log prior - log "
-        "likelihood, and prefers whatever the data contradict.",
+        "likelihood, and prefers whatever the data contradict. (An ELBO above zero could have told: no probability of "
+        "yes or no is above one.)",
         cure="Compare the log joint with log prior + log likelihood at a few points; then plot predictions.",
         **MEAN_FIELD,
     ),

@@ -69,7 +69,7 @@ CASES = {
         fault="rigid",
         diagnostic="pareto_k",
         explanation="The data know z_1 + z_2 and nothing of z_1 - z_2: the posterior is a ridge as long as the prior "
-        "is wide, and a mean-field q is a dot on it, some thirty times too narrow in each coordinate.",
+        "is wide, and a mean-field q is a dot on it, nearly forty times too narrow in each coordinate.",
         cure="Full rank shows the ridge; a prior that says more, or one parameter less, removes it.",
     ),
     "neal-funnel": Case(
