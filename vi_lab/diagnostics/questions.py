@@ -50,8 +50,8 @@ def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
         )
         return Finding(**fixed, alarm=None, fault=None, evidence=told, advice="Compare with a richer family.")
     told = (
-        f"k̂ of q is {facts.evidence.pareto_k:.2f}. Where climbing on and restarts led, the evidence by importance sampling "
-        f"lies {said(facts.gap)} from the ELBO, k̂ = {facts.pareto_k:.2f}."
+        f"k̂ of q is {facts.evidence.pareto_k:.2f}. Where climbing on and restarts led, the evidence by importance "
+        f"sampling lies {said(facts.gap)} from the ELBO, k̂ = {facts.pareto_k:.2f}."
     )
     if facts.pareto_k > K_LIMIT and not facts.is_far:
         told += " At a gap this small that warns of q's tails, and of correcting q by weights."

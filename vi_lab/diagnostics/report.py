@@ -78,13 +78,13 @@ class Report:
     def headline(self) -> str:
         """The whole report in a sentence."""
         unknown = sum(finding.alarm is None for finding in self.findings)
-        rest = f"; {unknown} of {len(self.findings)} questions could not be answered" if unknown else ""
+        rest = f" {unknown} of {len(self.findings)} questions could not be answered." if unknown else ""
         if self.alarm:
-            return "Found: " + "; ".join(f"{fault} ({FAULTS[fault]})" for fault in self.faults) + rest + "."
-        return f"It looks fine{rest}, and here is what this report cannot see: {self.blind_spots}"
+            return "Found: " + "; ".join(f"{fault} ({FAULTS[fault]})" for fault in self.faults) + f".{rest}"
+        return f"It looks fine, and here is what this report cannot see: {self.blind_spots}{rest}"
 
     def __str__(self) -> str:
-        blocks = [_wrap("", f"{self.subject} {self.headline}", "")]
+        blocks = [_wrap("", self.subject, ""), _wrap("", self.headline, "")]
         for finding in self.findings:
             lines = [f"[{finding.verdict}] {finding.question}"]
             lines += [_wrap(f"  {name}: ", text, " " * 4) for name, text in _details(finding)]
