@@ -41,8 +41,8 @@ def loudness(mean, std, draws, rng):
 def test_stuck(page):
     mean, std = seen(page, "stuck")
     assert page["ch6museum-stuck-shift"] == pytest.approx(np.max(np.abs(mean - MEAN) / STD), rel=0.01)
-    assert page["ch6museum-stuck-shift"] > 5 and np.abs(mean).max() < 0.02
-    expected = loudness(mean, std, 256, np.random.default_rng(0))
+    assert page["ch6museum-stuck-shift"] > 5 and np.abs(mean).max() < 0.005
+    expected = loudness(mean, std, 1024, np.random.default_rng(0))
     assert page["ch6museum-stuck-snr"] == pytest.approx(expected, rel=0.15) and expected > 5
 
 
