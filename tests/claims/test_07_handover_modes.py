@@ -29,7 +29,7 @@ def tau_moments():
 @proves(
     "handover-schools-mended",
     oracle="tau's moments by a sum over log tau in NumPy and SciPy; posteriordb's own; a fit and weights of other keys",
-    tolerance="posteriordb within 5 of its standard errors; plain fit within 3 points; weighed mean within 6 percent",
+    tolerance="posteriordb within 5 of its standard errors; plain fit within 6 points; weighed mean within 6 percent",
 )
 def test_weights_and_chains_mend_the_schools(page, key):
     mean, std = tau_moments()
@@ -39,7 +39,7 @@ def test_weights_and_chains_mend_the_schools(page, key):
     q = fit(FullRank.standard(10), key, schools.log_joint, num_samples=16, num_steps=2000).q
     tau = np.exp(np.asarray(q.mean[1] + q.std[1] ** 2 / 2))  # log-normal under q
     plain = 100 * abs(tau - mean) / std, 100 * abs(tau * np.sqrt(np.expm1(float(q.std[1]) ** 2)) - std) / std
-    np.testing.assert_allclose(page["ch7hand-schools"]["full rank"][:2], plain, atol=3)
+    np.testing.assert_allclose(page["ch7hand-schools"]["full rank"][:2], plain, atol=6)
     mended = mcmc.correct(q, key, schools.log_joint, num_samples=20_000)
     assert abs(mended.weights @ np.exp(mended.draws[:, 1]) - mean) < 0.06 * std
     errors = {name: np.array(e) for name, e in page["ch7hand-schools"].items()}
