@@ -1,0 +1,97 @@
+"""Proofs of chapter 7's first page, warm starts: chains and R-hat written in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+from mcmc_oracles import hmc, laplace, split_rhat, wells_hmc
+from scipy.stats import chi2
+from zscores import assert_mean
+
+from claims import proves
+
+
+@proves(
+    "mcmc-same-iterations",
+    oracle="HMC in NumPy from prior and posterior with the same random numbers: two starts, one chain",
+    tolerance="1e-6 posterior standard deviations after 150 iterations",
+)
+def test_two_starts_become_one_chain(page):
+    mean, precision, _ = laplace()
+    factor = np.linalg.cholesky(np.linalg.inv(precision))
+    starts = np.random.default_rng(0).standard_normal((2, 4, 5)) * np.array([2.5, 1])[:, None, None]
+    starts[1] = mean + starts[1] @ factor.T
+    ends = [wells_hmc(s, np.random.default_rng(1), 0.7, 3, 150, factor)[1][-1] for s in starts]
+    assert np.abs(np.linalg.solve(factor, (ends[0] - ends[1]).T)).max() < 1e-6
+    assert [page[f"ch7-saved-{name}"] for name in ("bio", "scaled", "raw")] == [0, 0, 0]
+    assert page["ch7-burn-bio"] <= 3 and page["ch7-burn-scaled"] < 10 < page["ch7-burn-raw"] < 60
+
+
+@proves(
+    "mcmc-rhat-floor",
+    oracle="independent normal draws in NumPy, 8 half-chains of 50",
+    tolerance="|z| < 5 for the mean of R-hat squared minus (n - 1)/n, against the F distribution's mean over n",
+)
+def test_rhat_of_independent_draws():
+    rng, n, halves = np.random.default_rng(0), 50, 8
+    draws = rng.standard_normal((4000, halves, n))
+    within, between = draws.var(axis=2, ddof=1).mean(axis=1), draws.mean(axis=2).var(axis=1, ddof=1)
+    squares = (n - 1) / n + between / within
+    free = halves * (n - 1)
+    assert_mean(squares, (n - 1) / n + free / (free - 2) / n)
+    assert np.mean(squares) == pytest.approx(1, abs=1e-3) and between.mean() * n == pytest.approx(1, abs=0.1)
+
+
+@proves(
+    "mcmc-warm-start-gains-when-squeezed",
+    oracle="HMC in NumPy with the identity as mass, from the prior and from Laplace's approximation",
+    tolerance="the order: from the prior more than ten iterations and R-hat above 1.1, from q one and below 1.1",
+)
+def test_a_warm_start_gains_where_the_metric_is_bad(page):
+    mean, precision, top = laplace()
+    rng = np.random.default_rng(2)
+    warm = rng.multivariate_normal(mean, np.linalg.inv(precision), 4)
+    step = np.linalg.eigvalsh(precision)[-1] ** -0.5
+    down = {}
+    for name, starts in (("cold", 2.5 * rng.standard_normal((4, 5))), ("warm", warm)):
+        lows, _ = wells_hmc(starts, rng, step, 60, 60, np.eye(5))
+        down[name] = np.median((lows > top - 15).argmax(axis=0) + np.where((lows > top - 15).any(axis=0), 1, 100))
+    assert down["warm"] <= 2 and down["cold"] > 10
+    assert page["ch7-burn-stiff"] > 10 and page["ch7-burn-stiff"] > page["ch7-burn-raw"]
+    assert page["ch7-stiff-rhat-warm"] < 1.1 < page["ch7-stiff-rhat-cold"]
+
+
+def bimodal_hmc(starts):
+    def log_joint(z):
+        return np.logaddexp(-0.5 * (z[:, 0] - 6) ** 2, -0.5 * (z[:, 0] + 6) ** 2)
+
+    def gradient(z):
+        return 6 * np.tanh(6 * z) - z
+
+    _, states = hmc(log_joint, gradient, starts, np.random.default_rng(3), step=0.5, longest=6, iterations=1000)
+    return states[:, :, 0].T
+
+
+@proves(
+    "mcmc-warm-start-hides-a-mode",
+    oracle="HMC and R-hat written in NumPy, from the right-hand mode and from both",
+    tolerance="R-hat below 1.01 and no draw on the left; above 1.5 from both; half of the mass is there by symmetry",
+)
+def test_all_chains_in_one_mode(page):
+    one = bimodal_hmc(6 + np.random.default_rng(4).standard_normal((4, 1)))
+    both = bimodal_hmc(np.array([[-9.0], [-3.0], [3.0], [9.0]]))
+    assert split_rhat(one) < 1.01 and (one > 0).all()
+    assert split_rhat(both) > 1.5
+    assert page["ch7-rhat-modes"] < 1.01 and page["ch7-share-modes"] == 0
+    assert page["ch7-rhat-everywhere"] > 1.5 and page["ch7-share-everywhere"] == 0.5
+
+
+@proves(
+    "mcmc-barrier",
+    oracle="the height of the pass in closed form, and SciPy's chi-squared law of the energy",
+    tolerance="1e-9 nats; 0.1 percent of the count",
+)
+def test_how_rarely_a_kick_crosses(page):
+    height = 18 - math.log(2)  # log(1/2) at a mode; log 1 - 18 halfway, where two tails add up
+    assert page["ch7-barrier"] == pytest.approx(height, abs=1e-9)
+    assert 1e6 * page["ch7-cross-millions"] == pytest.approx(1 / chi2.sf(2 * height, 2), rel=1e-3)
