@@ -95,6 +95,8 @@ def test_spreading_mends_the_proposal(page):
     assert 0.5 < spread / simulated["full rank x 1.5"] < 2
     assert found["full rank x 1.5"][0] < found["full rank"][0]
     assert 1 / 1.7 < found["full rank x 1.5"][3] / worth_weighed(q["full rank x 1.5"]) < 1.7
+    assert [page[f"ch7hand-chained-{name}"] for name in ("flat", "full", "spread")] == [flat, full, spread]
+    assert page["ch7hand-stay-flat"] == found["mean field"][1] > 5 * found["full rank x 1.5"][1]
     assert page["ch7hand-weighed-spread"] == found["full rank x 1.5"][3]
     assert found["full rank + prior"][2] > 1.3 * full and found["order 1/2"][2] > 1.3 * full
 
@@ -157,5 +159,6 @@ def test_weights_mend_the_width_and_half_of_the_tail(page):
     mean, sd, tail, _ = page["ch7hand-percent"]["full rank, weighed"]
     assert [page[f"ch7hand-weighed-{name}"] for name in ("mean", "sd", "tail")] == [mean, sd, tail]
     assert sd < 10 and 15 < tail < 60 and mean > page["ch7hand-full-mean"]
+    assert page["ch7hand-nuts-tail"] == page["ch7hand-percent"]["full rank, NUTS"][2]
     floor = 100 * np.sqrt((1 / exact()[2] - 1) / 1000)
     assert floor / 2 < page["ch7hand-nuts-tail"] < 3 * floor

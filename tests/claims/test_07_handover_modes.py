@@ -29,7 +29,7 @@ def tau_moments():
 @proves(
     "handover-schools-mended",
     oracle="tau's moments by a sum over log tau in NumPy and SciPy; posteriordb's own; a fit and weights of other keys",
-    tolerance="posteriordb within 5 of its standard errors; plain fit within 6 points; weighed mean within 6 percent",
+    tolerance="posteriordb within 5 of its standard errors; plain fit within 6 points; weighed mean within 10 percent",
 )
 def test_weights_and_chains_mend_the_schools(page, key):
     mean, std = tau_moments()
@@ -41,11 +41,13 @@ def test_weights_and_chains_mend_the_schools(page, key):
     plain = 100 * abs(tau - mean) / std, 100 * abs(tau * np.sqrt(np.expm1(float(q.std[1]) ** 2)) - std) / std
     np.testing.assert_allclose(page["ch7hand-schools"]["full rank"][:2], plain, atol=6)
     mended = mcmc.correct(q, key, schools.log_joint, num_samples=20_000)
-    assert abs(mended.weights @ np.exp(mended.draws[:, 1]) - mean) < 0.06 * std
+    assert abs(mended.weights @ np.exp(mended.draws[:, 1]) - mean) < 0.1 * std
     errors = {name: np.array(e) for name, e in page["ch7hand-schools"].items()}
     assert all(max(e[0], e[2]) <= page["ch7hand-mended-mean"] < 10 for n, e in errors.items() if "," in n)
     assert all(max(e[1], e[3]) <= page["ch7hand-mended-sd"] < 12 for n, e in errors.items() if "," in n)
     assert all(errors[n][0] > errors[n][2] and errors[n][1] > errors[n][3] for n in ("mean field", "full rank"))
+    for name, suffix in (("full rank", ""), ("full rank, weighed", "-weighed")):
+        assert [page[f"ch7hand-tau-{what}{suffix}"] for what in ("mean", "sd")] == list(errors[name][:2])
     assert page["ch7hand-tau-mean-weighed"] < page["ch7hand-tau-mean"] / 2
     assert page["ch7hand-tau-sd-weighed"] < page["ch7hand-tau-sd"] / 2
     assert page["ch7hand-worst-mean"] == max(*(errors[n][:3:2].max() for n in ("mean field", "full rank")), 0)
