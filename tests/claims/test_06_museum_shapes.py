@@ -88,8 +88,8 @@ def test_two_components_on_two_modes(page):
 
 @proves(
     "museum-banana",
-    oracle="the banana's moments in closed form",
-    tolerance="2 percent of the width",
+    oracle="the banana's moments and its mean-field optimum, both in closed form",
+    tolerance="2 percent of the share, 5 percent of the optimum's widths",
 )
 def test_banana(page):
     model = museum.exhibit("banana").model
@@ -99,6 +99,10 @@ def test_banana(page):
     first, second = seen(page, "banana")[1]
     widths = np.array([std, np.sqrt(1 + 2 * (curvature * std**2) ** 2)])
     assert page["ch6museum-banana-narrow"] == pytest.approx(100 * min(first / widths[0], second / widths[1]), rel=0.02)
+    # With z_1 ~ N(0, s^2): E log p + entropy is stationary at 4 c^2 s^4 + s^2 / std^2 = 1, and z_2's mean c (s^2 - std^2).
+    square = (-1 / std**2 + np.sqrt(1 / std**4 + 16 * curvature**2)) / (8 * curvature**2)
+    assert first == pytest.approx(np.sqrt(square), rel=0.05) and second == pytest.approx(1, rel=0.05)
+    assert seen(page, "banana")[0][1] == pytest.approx(curvature * (square - std**2), abs=0.1)
     assert page["ch6museum-banana-narrow"] < 50
     assert 0.3 < page["ch6museum-banana-each"] < 3
 
