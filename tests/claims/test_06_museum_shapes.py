@@ -99,7 +99,7 @@ def test_banana(page):
     first, second = seen(page, "banana")[1]
     widths = np.array([std, np.sqrt(1 + 2 * (curvature * std**2) ** 2)])
     assert page["ch6museum-banana-narrow"] == pytest.approx(100 * min(first / widths[0], second / widths[1]), rel=0.02)
-    # With z_1 ~ N(0, s^2): E log p + entropy is stationary at 4 c^2 s^4 + s^2 / std^2 = 1, and z_2's mean c (s^2 - std^2).
+    # For z_1 ~ N(0, s^2) the ELBO is stationary at 4 c^2 s^4 + s^2 / std^2 = 1, z_2 with mean c (s^2 - std^2).
     square = (-1 / std**2 + np.sqrt(1 / std**4 + 16 * curvature**2)) / (8 * curvature**2)
     assert first == pytest.approx(np.sqrt(square), rel=0.05) and second == pytest.approx(1, rel=0.05)
     assert seen(page, "banana")[0][1] == pytest.approx(curvature * (square - std**2), abs=0.1)
