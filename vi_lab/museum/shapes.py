@@ -87,7 +87,8 @@ CASES = {
         title="Eight schools",
         story="Eight schools as the textbook writes them: z = (mu, log tau, theta_1 ... theta_8), mean field.",
         start=lambda: MeanField.standard(10),
-        explanation="Where tau is small all theta must lie close to mu: a funnel in ten dimensions.",
+        explanation="Where tau is small all theta must lie close to mu: a funnel in ten dimensions. Mean field stays "
+        "in its wide part, where log tau is large, and is a fifth as wide in it as the posterior.",
         cure="The non-centered form, theta = mu + tau eta.",
         **SCHOOLS,
     ),
