@@ -130,6 +130,15 @@ def test_they_are_finite_in_either_precision(noise, wide):
         assert abs(float(eps.mean())) < 0.01 and abs(float((eps**2).mean()) - 1) < 0.02
 
 
+@pytest.mark.parametrize("wide", [True, False], ids=["float64", "float32"])
+def test_the_last_of_all_points_is_finite(wide, monkeypatch):
+    """The first point of the sequence is 0; shifted by ones alone it is the largest that there is."""
+    monkeypatch.setattr(jax.random, "bits", lambda key, shape, dtype: jnp.full(shape, 2**32 - 1, dtype))
+    with jax.enable_x64(wide):
+        last = draws.sobol(jax.random.key(0), 1, 1)
+    assert 5 < float(last[0, 0]) < 7
+
+
 @each_noise
 @pytest.mark.parametrize(
     ("num_samples", "dim", "word"), [(0, 2, "num_samples"), (2.5, 2, "num_samples"), (2, 0, "dim")]
