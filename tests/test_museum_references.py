@@ -40,15 +40,15 @@ def two_groups(a, b):
 def spread(mean, log_sigma):
     y = museum.joints.FLAWS[:, None, None]
     data = stats.norm.logpdf(y, mean, np.exp(log_sigma)).sum(axis=0)
-    return data + stats.norm.logpdf(mean, 0, 2) + stats.lognorm.logpdf(np.exp(log_sigma), 1) + log_sigma
+    return data + stats.norm.logpdf(mean, 0, 1) + stats.lognorm.logpdf(np.exp(log_sigma), 0.5) + log_sigma
 
 
 COLUMNS = np.stack([np.ones(10), museum.joints.DOSES], 1)
 KILOMETERS = 1e-3 * np.stack([np.arange(-5.0, 5.0), np.tile([-2.0, -1, 0, 1, 2], 2)], 1)
 BY_GRID = {
     "label-switching": (two_groups, (-5, -5), (5, 5)),
-    "forgotten-jacobian": (spread, (-8, -4), (8, 4)),
-    "jacobian-nowhere": (spread, (-8, -4), (8, 4)),
+    "forgotten-jacobian": (spread, (-5, -3), (5, 3)),
+    "jacobian-nowhere": (spread, (-5, -3), (5, 3)),
     "wrong-sign": (logistic(COLUMNS, museum.joints.CURED, 0.5), (-7, -7), (7, 7)),
     "faint-data": (logistic(KILOMETERS, museum.joints.CURED, 1.0), (-7, -7), (7, 7)),
 }

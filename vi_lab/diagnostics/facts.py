@@ -27,7 +27,7 @@ class Facts(NamedTuple):
         log_w, evidence: log weights of q's draws, and evidence and k̂ from them.
         broken: what is wrong with the log joint at q's draws. differs: how it differs from prior and likelihood.
         onward: climbing on from q. elsewhere: restarts, from what climbing on reached.
-        gap, pareto_k: importance-sampled evidence minus ELBO, and k̂, of the best that restarts and steps reached.
+        gap, pareto_k: importance-weighted bound minus ELBO, and k̂, of the best that restarts and steps reached.
         richer: other families, started from what climbing on reached.
     """
 

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Key
 from vi_lab.diagnostics.facts import Facts
 from vi_lab.diagnostics.noise import gradient_snr
 from vi_lab.diagnostics.report import Finding
-from vi_lab.diagnostics.tried import GAIN, K_LIMIT, RIGID, is_discrete, is_more, said
+from vi_lab.diagnostics.tried import BLOCK, GAIN, K_LIMIT, RIGID, is_discrete, is_more, said
 from vi_lab.families import Family, FullRank, MeanField
 from vi_lab.fit.verdict import estimate
 from vi_lab.gradients import reparameterized
@@ -41,7 +41,7 @@ def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
     """Is the best of the family still away from the posterior, and does a richer one come nearer?"""
     fixed = {
         "question": "Is the family too rigid?",
-        "threshold": f"{RIGID} nats below the evidence ({GAIN} where k̂ > {K_LIMIT:.2g}), and three standard errors",
+        "threshold": f"{RIGID} nats below that bound ({GAIN} where k̂ > {K_LIMIT:.2g}), and three standard errors",
         "source": "k̂: Vehtari et al. (2024); 0.2 nats: a mean field at a correlation of 0.57",
     }
     if facts.gap is None:
@@ -50,8 +50,8 @@ def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
         )
         return Finding(**fixed, alarm=None, fault=None, evidence=told, advice="Compare with a richer family.")
     told = (
-        f"k̂ of q is {facts.evidence.pareto_k:.2f}. Where climbing on and restarts led, the evidence by importance "
-        f"sampling lies {said(facts.gap)} from the ELBO, k̂ = {facts.pareto_k:.2f}."
+        f"k̂ of q is {facts.evidence.pareto_k:.2f}. Where climbing on and restarts led, the importance-weighted bound "
+        f"of {BLOCK} draws lies {said(facts.gap)} from the ELBO, k̂ = {facts.pareto_k:.2f}."
     )
     if facts.pareto_k > K_LIMIT and not facts.is_far:
         told += " At a gap this small that warns of q's tails, and of correcting q by weights."
@@ -81,7 +81,7 @@ def noise(facts: Facts, key: Key[Array, ""]) -> Finding:
     told = f"A gradient of one draw at q has signal-to-noise ratio {snr:.2g}."
     lost = snr < 1 and gain.value < MOST_NOISE * facts.q.dim
     if facts.fit is not None and len(facts.fit.trace) >= 8:
-        lost, more = judge_trace(np.asarray(facts.fit.trace), facts.log_w.mean() + gain.value)
+        lost, more = judge_trace(np.asarray(facts.fit.trace), facts.log_w.mean() + gain.value, gain.value)
         told = f"{told} {more}"
     fault = "noisy" if lost else "unfinished"
     advice = {
@@ -106,11 +106,11 @@ def _moved(q: Family, log_joint: Partial, u: Float[Array, " dim"]) -> Float[Arra
     return log_joint(q.transform(u))
 
 
-def judge_trace(trace: Float[np.ndarray, " steps"], top: float) -> tuple[bool, str]:
-    """Whether noise is at fault, by the trace's last quarter, where `top` is the ELBO that climbing on reached.
+def judge_trace(trace: Float[np.ndarray, " steps"], top: float, gain: float) -> tuple[bool, str]:
+    """Whether noise is at fault, by the trace's last quarter; climbing on gained `gain` nats, to an ELBO of `top`.
 
     No ELBO by fresh draws has a mean above the top. If this one does, and is smooth, it was that of fixed draws; with
-    noise it was another objective. Else, if single steps of it reach the top, q moves about it; else q never came near.
+    noise it was another objective. Else, if single steps come up to a quarter of the gain, q moves about the top.
     """
     last = trace[-len(trace) // 4 :]
     mean, spread = estimate(last), float(np.std(np.diff(last)))
@@ -120,7 +120,7 @@ def judge_trace(trace: Float[np.ndarray, " steps"], top: float) -> tuple[bool, s
     )
     if is_more(mean._replace(value=mean.value - top), GAIN):
         return spread < SMOOTH, f"{told} So what was climbed was not the ELBO of this log joint by fresh draws."
-    return bool(last.max() >= top - GAIN), told
+    return bool(last.max() >= top - gain / 4), told
 
 
 def _why_not(facts: Facts) -> str:

@@ -23,8 +23,8 @@ CURED = np.array([0.0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
 
 
 def scale_model() -> Model:
-    """y_i ~ N(z_1, exp(2 z_2)), z_1 ~ N(0, 2^2) and sigma = exp(z_2) log-normal, so that z_2 ~ N(0, 1)."""
-    return posterior_model(MeanField.from_std([0.0, 0.0], [2.0, 1.0]), Partial(_scale_likelihood, jnp.array(FLAWS)))
+    """y_i ~ N(z_1, exp(2 z_2)), z_1 ~ N(0, 1) and sigma = exp(z_2) log-normal, z_2 ~ N(0, 1/2^2)."""
+    return posterior_model(MeanField.from_std([0.0, 0.0], [1.0, 0.5]), Partial(_scale_likelihood, jnp.array(FLAWS)))
 
 
 def _scale_likelihood(y: Array, z: Float[Array, " 2"]) -> Float[Array, ""]:
@@ -38,7 +38,7 @@ def no_jacobian() -> Model:
 
 
 def _no_jacobian(prior: Family, log_likelihood: Partial, z: Float[Array, " 2"]) -> Float[Array, ""]:
-    return prior.log_prob(z) - z[1] + log_likelihood(z)  # log p(sigma) = log N(log sigma; 0, 1) - log sigma
+    return prior.log_prob(z) - z[1] + log_likelihood(z)  # log p(sigma) = log N(log sigma; 0, 1/4) - log sigma
 
 
 def no_jacobian_anywhere() -> Model:
@@ -79,7 +79,7 @@ CASES = {
         story="Six measurements with unknown mean and spread, z = (mean, log sigma). A mean-field Gaussian.",
         model=no_jacobian,
         truth=scale_model,
-        box=((-9.0, -4.0), (9.0, 5.0)),
+        box=((-6.0, -3.0), (6.0, 3.0)),
         fault="broken",
         perfect=True,
         explanation="The log joint prices sigma by its own density, log p(sigma), but z is log sigma: the Jacobian, + "
@@ -93,7 +93,7 @@ CASES = {
         story="Six measurements with unknown mean and spread, z = (mean, log sigma); all there is is a log joint.",
         model=no_jacobian_anywhere,
         truth=scale_model,
-        box=((-9.0, -4.0), (9.0, 5.0)),
+        box=((-6.0, -3.0), (6.0, 3.0)),
         fault="broken",
         diagnosable=False,
         diagnostic="calibrate",
