@@ -120,12 +120,12 @@ def test_named_bounds_hand_the_noise_on():
     @jax.jit
     def run(key):
         named = [each(q, key, target, **sobol) for each in (bounds.importance_weighted_bound, bounds.upper_bound)]
-        general = [bounds.renyi_bound(q, key, target, **sobol, alpha=alpha) for alpha in (0.0, -1.0, 1.0)]
+        general = [bounds.renyi_bound(q, key, target, **sobol, alpha=alpha) for alpha in (0.0, -1.0)]
         return named, general, bounds.elbo(q, key, target, **sobol), bounds.elbo(q, key, target, num_samples=4)
 
     named, general, even, free = run(key)
-    np.testing.assert_allclose(named, general[:2], rtol=1e-12)
-    assert even == pytest.approx(general[2]) and even != free
+    np.testing.assert_allclose(named, general, rtol=1e-12)
+    assert even != free
 
 
 @pytest.mark.parametrize("offset", [0.0, 3.0])
