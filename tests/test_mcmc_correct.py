@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from mcmc_oracles import assert_chain_mean, assert_chain_moments, bioassay_moments
+from chain_oracles import assert_chain_mean, assert_chain_moments, bioassay_moments
 from scipy import stats
 
 from vi_lab import FullRank, MeanField, mcmc, models, pareto_k

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mcmc_oracles import assert_chain_mean, assert_chain_moments, bioassay_moments
+from chain_oracles import assert_chain_mean, assert_chain_moments, bioassay_moments
 
 from vi_lab import FullRank, data, mcmc, models
 
