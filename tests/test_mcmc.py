@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chain_oracles import assert_chain_moments
 from jax.tree_util import Partial
-from mcmc_oracles import assert_chain_moments
 
 from vi_lab import FullRank, MeanField, mcmc, models
 from vi_lab.mcmc.sample import _run
@@ -94,6 +94,31 @@ def test_rhat_and_ess_are_those_of_independent_draws():
     assert moved.iterations_to() is None
 
 
+def test_one_chain_has_effective_draws_and_no_rhat():
+    draws = jax.random.normal(jax.random.key(0), (1, 200, 2))
+    blank = jnp.zeros((1, 200))
+    chain = mcmc.Chains(draws, blank, blank, blank > 0, blank.astype(int), jnp.zeros(1, int))
+    assert np.all(abs(chain.ess() / 200 - 1) < 0.5)
+    for judge in (chain.rhat, chain.iterations_to, chain.summary):
+        with pytest.raises(ValueError, match="draws: got 1 chain, needs at least 2 for R-hat to compare"):
+            judge()
+    with pytest.raises(ValueError, match="draws: got a value that is NaN or infinite"):
+        chain._replace(draws=draws.at[0, 0, 0].set(jnp.nan)).ess()
+
+
+def test_notes_tell_short_runs_and_long_trajectories_from_faults():
+    """A single draw has not stood still, and HMC goes as far as it is told; NUTS by tiny steps goes its longest."""
+    settings = {"num_warmup": 0, "step_size": 1e-4}
+    hmc = {"kernel": "hmc", "num_leapfrog": 1100}
+    assert (
+        mcmc.sample(TARGET.log_joint, jax.random.key(0), jnp.zeros((2, 2)), num_samples=1, **settings, **hmc).notes
+        == ()
+    )
+    same = {"num_samples": 10, "inverse_mass_matrix": COV}  # as above: compiles nothing
+    nuts = mcmc.sample(TARGET.log_joint, jax.random.key(0), jnp.zeros((2, 2)), **same, **settings)
+    assert len(nuts.notes) == 1 and "20 of 20 trajectories took 1023 steps or more" in nuts.notes[0]
+
+
 def test_inference_data_holds_named_quantities_and_statistics():
     blank = jnp.zeros((2, 8))
     draws = jnp.arange(32.0).reshape(2, 8, 2)
@@ -141,6 +166,8 @@ BAD = {
     "step_size: got None": ({"warmup": None}, None, None),
     "step_size: got None, needs": ({"num_warmup": 0}, None, None),
     "step_size: got a smallest value of 0": ({"step_size": 0.0}, None, None),
+    "step_size: got 'x', needs a finite number": ({"step_size": "x"}, None, None),
+    r"positions: got a MeanField, needs an array of shape \(num_chains, dim\)": ({}, MeanField.standard(2), None),
     "num_samples: got 0": ({"num_samples": 0}, None, None),
     "num_warmup: got -1": ({"num_warmup": -1}, None, None),
     "num_leapfrog: got 0": ({"num_leapfrog": 0}, None, None),

@@ -40,6 +40,8 @@ def test_there_are_enough_of_them_and_every_fault_has_one():
     assert sum(museum.CASES[name].perfect for name in NAMES) >= 5
     with pytest.raises(ValueError, match="name: got 'louvre', needs one of 'one-of-two-modes'"):
         museum.exhibit("louvre")
+    with pytest.raises(ValueError, match=r"name: got \[\], needs one of"):
+        museum.exhibit([])
 
 
 @pytest.mark.parametrize("name", [*NAMES, *museum.GOOD])

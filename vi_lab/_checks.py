@@ -28,8 +28,12 @@ def as_floats(*values: Any) -> tuple[Array, ...]:
 
 
 def as_pytree(log_joint: Callable) -> Callable:
-    """A plain function becomes a `Partial` without arguments: one treatment for both, no data compiled in."""
-    if not callable(log_joint) or not jax.tree_util.all_leaves([log_joint]):
+    """A plain function becomes a `Partial` without arguments: one treatment for both, no data compiled in.
+
+    ValueError for what cannot be called: JAX, to which it goes next, would name none of the caller's arguments.
+    """
+    check_log_joint(log_joint)
+    if not jax.tree_util.all_leaves([log_joint]):
         return log_joint
     return jax.tree_util.Partial(log_joint)
 
@@ -150,7 +154,7 @@ def check_number(argument: str, value: Any) -> float:
 
 
 def check_option(argument: str, value: object, options: Any) -> None:
-    if value not in options:
+    if value not in list(options):  # by ==, so that what has no hash is named too
         reject(argument, repr(value), "one of " + ", ".join(map(repr, options)))
 
 
@@ -159,10 +163,21 @@ def check_family(q: Any) -> None:
         reject("q", f"a {type(q).__name__}", "a distribution, such as MeanField.standard(dim)")
 
 
+def check_log_joint(log_joint: Any) -> None:
+    if not callable(log_joint):
+        hint = "; a Model has one, its .log_joint" if hasattr(log_joint, "log_joint") else ""
+        reject("log_joint", f"a {type(log_joint).__name__}", f"a function of one point z of shape (dim,){hint}")
+
+
+def check_noise(noise: Any) -> None:
+    if not callable(noise):
+        needs = "draws.iid, draws.antithetic, draws.sobol or another (key, num_samples, noise_dim) -> normals"
+        reject("noise", repr(noise), needs)
+
+
 def evaluate(log_joint: LogJoint, z: Float[Array, "n dim"]) -> Float[Array, " n"]:
     """The log joint of every row: it is written for one point and mapped here."""
-    if not callable(log_joint):
-        reject("log_joint", f"a {type(log_joint).__name__}", "a function of one point z of shape (dim,)")
+    check_log_joint(log_joint)
     shape = jax.eval_shape(log_joint, jax.ShapeDtypeStruct(z.shape[1:], z.dtype))
     if getattr(shape, "shape", None) != ():
         got = getattr(shape, "shape", type(shape).__name__)

@@ -7,7 +7,7 @@ of the draws' own spread presumes that they are independent.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from math import ceil, log2
 
 import jax
@@ -83,7 +83,7 @@ def _scrambling_columns(key: Key[Array, ""], noise_dim: int) -> Array:
     return itself | (chance & (itself - 1))  # digits of lower significance stand below
 
 
-@cache
+@lru_cache(maxsize=16)  # megabytes each, where there are many dimensions
 def _sobol_digits(num_samples: int, noise_dim: int) -> np.ndarray:
     from scipy.stats import qmc  # costs as long to import as all of vi_lab
 

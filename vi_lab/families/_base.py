@@ -87,10 +87,12 @@ class Family(ABC):
     def sample(
         self, key: Key[Array, ""], num_samples: int, *, noise: Noise = draws.iid
     ) -> Float[Array, "num_samples dim"]:
-        """Draws of q, independent unless `noise` says otherwise; ValueError unless `num_samples` is a positive number.
+        """Draws of q, independent unless `noise` says otherwise.
 
+        ValueError unless `num_samples` is a positive number and `noise` a function that returns normals of that shape.
         Differentiable in q where q has a `transform`; where draws jump, differentiating raises NotImplementedError.
         """
+        check.check_noise(noise)
         eps = noise(key, num_samples, self._num_normals)
         check.check_shape("noise", eps, (num_samples, self._num_normals))
         return self._draw(eps.astype(jax.tree.leaves(self)[0].dtype))

@@ -32,14 +32,19 @@ def default_gradient(q: Family) -> Callable[..., tuple[Array, Family]]:
     return score_function if any(is_discrete(part) for part in q.components) else stratified
 
 
-@lru_cache  # one object for each pair: JAX compiles anew for every function that it has not seen
 def with_noise(gradient: Callable, noise: Noise) -> Callable:
-    """The estimator, its base draws made by `noise`; ValueError for one that draws its own."""
+    """The estimator, its base draws made by `noise`; ValueError for one that draws its own, or no such function."""
+    check.check_noise(noise)
     if noise is draws.iid:
         return gradient
     if "noise" not in signature(gradient).parameters:
         name = getattr(gradient, "__name__", repr(gradient))
         check.reject("noise", repr(noise), f"an estimator that takes base draws, and {name} does not")
+    return _bound(gradient, noise)
+
+
+@lru_cache  # one object for each pair: JAX compiles anew for every function that it has not seen
+def _bound(gradient: Callable, noise: Noise) -> Callable:
     return partial(gradient, noise=noise)
 
 

@@ -26,6 +26,8 @@ class Chains(NamedTuple):
         warmup_gradients: those of each chain before its first kept draw, shape (num_chains,).
         step_size: of each chain, shape (num_chains,); None where there is none.
         inverse_mass_matrix: shape (dim, dim) or (dim,); with a first axis of chains where each adapted its own.
+        cut_off: of NUTS, whether a trajectory was as long as they get, 1,023 steps; None of kernels whose trajectories
+            are as long as they were told to be. Shape (num_chains, num_samples).
     """
 
     draws: Float[Array, "num_chains num_samples dim"]
@@ -36,6 +38,7 @@ class Chains(NamedTuple):
     warmup_gradients: Int[Array, " num_chains"]
     step_size: Float[Array, " num_chains"] | None = None
     inverse_mass_matrix: Array | None = None
+    cut_off: Bool[Array, "num_chains num_samples"] | None = None
 
     @property
     def num_divergences(self) -> int:
@@ -56,10 +59,10 @@ class Chains(NamedTuple):
                 "joint curves too sharply for the step size; try other coordinates or a higher target_acceptance."
             )
         stuck = [int(i) for i in np.flatnonzero(_constant(self.draws).all(axis=1))]
-        if stuck:
+        if stuck and self.draws.shape[1] > 1:  # of a single draw nobody knows
             notes.append(f"Chains {stuck} never moved: no proposal of theirs was accepted.")
-        cut_off = int(np.sum(np.asarray(self.num_gradients) >= LONGEST_TRAJECTORY))
-        if cut_off and self.step_size is not None:
+        cut_off = 0 if self.cut_off is None else int(np.sum(self.cut_off))
+        if cut_off:
             notes.append(
                 f"{cut_off} of {total} trajectories took {LONGEST_TRAJECTORY} steps or more without turning around: "
                 "the metric does not fit the posterior's scales."
@@ -73,10 +76,12 @@ class Chains(NamedTuple):
         it only if the chains started from places spread wider than the posterior.
 
         Raises:
-            ValueError: fewer than 4 draws a chain; a coordinate in which no chain ever moved: R-hat is undefined there.
+            ValueError: a single chain, fewer than 4 draws a chain, draws that are not finite; a coordinate in which no
+                chain ever moved: R-hat is undefined there.
 
         Source: Vehtari et al. (2021), by ArviZ.
         """
+        self._check_several()
         self._check_moved()
         return self._by_arviz("rhat", "rank")
 
@@ -88,7 +93,7 @@ class Chains(NamedTuple):
                 error of the mean: sd / sqrt(ess)).
 
         Raises:
-            ValueError: see `rhat`; an unknown kind.
+            ValueError: see `rhat`, but a single chain will do; an unknown kind.
         """
         check.check_option("kind", kind, ("bulk", "tail", "mean"))
         self._check_moved()
@@ -103,12 +108,15 @@ class Chains(NamedTuple):
         that they have drawn enough. Ask it of chains whose warmup hides nothing: `num_warmup=0`.
 
         Raises:
-            ValueError: a threshold not above 1, an `every` below one, fewer than 8 draws a chain.
+            ValueError: a threshold not above 1, an `every` below one, a single chain, fewer than 8 draws a chain, draws
+                that are not finite.
         """
         if not check.check_number("rhat", rhat) > 1:
             check.reject("rhat", repr(rhat), "a number above 1")
         check.check_count("every", every)
+        self._check_several()
         draws = np.asarray(self.draws, dtype=float)
+        check.check_finite("draws", draws)
         if draws.shape[1] < 2 * FEWEST_DRAWS:
             check.reject("draws", f"{draws.shape[1]} a chain", f"at least {2 * FEWEST_DRAWS}")
         for length in range(max(every, 2 * FEWEST_DRAWS), draws.shape[1] + 1, every):
@@ -141,6 +149,7 @@ class Chains(NamedTuple):
         Raises:
             ValueError: see `rhat` and `to_inference_data`.
         """
+        self._check_several()
         self._check_moved()
         return _arviz().summary(self.to_inference_data(constrain))
 
@@ -149,7 +158,12 @@ class Chains(NamedTuple):
         text = f"Chains: {chains} chains of {count} draws in {dim} dimensions, {self.total_gradients} gradients"
         return "\n".join([text, f"mean acceptance {np.mean(self.acceptance):.3f}", *self.notes])
 
+    def _check_several(self) -> None:
+        if len(self.draws) < 2:
+            check.reject("draws", f"{len(self.draws)} chain", "at least 2 for R-hat to compare")
+
     def _check_moved(self) -> None:
+        check.check_finite("draws", self.draws)
         count = self.draws.shape[1]
         if count < FEWEST_DRAWS:
             check.reject("draws", f"{count} a chain", f"at least {FEWEST_DRAWS}")

@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Key
 
 from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
-from vi_lab.mcmc.chains import Chains
+from vi_lab.mcmc.chains import LONGEST_TRAJECTORY, Chains
 from vi_lab.mcmc.warmup import adapt_step_size, adapt_windows, transition
 
 KERNELS = ("nuts", "hmc")
@@ -69,10 +69,9 @@ def sample(
     for name, count in {"num_samples": num_samples, "num_leapfrog": num_leapfrog}.items():
         check.check_count(name, count)
     check.check_count("num_warmup", num_warmup, least=0)
-    (positions,) = check.as_floats(positions)
-    check.check_draws("positions", positions)
+    positions = _as_positions(positions)
     log_joint = check.as_pytree(log_joint)
-    _check_start(*_evaluate(log_joint, positions))
+    _check_start(*evaluate(log_joint, positions))
     metric = _metric(inverse_mass_matrix, positions)
     warmup = warmup if num_warmup else None
     step_size = _first_step_size(step_size, warmup, positions)
@@ -82,8 +81,18 @@ def sample(
     return _run(log_joint, key, positions, step_size, metric, target, kernel=kernel, warmup=warmup, **counts)
 
 
+def _as_positions(positions: ArrayLike) -> Float[Array, "num_chains dim"]:
+    try:
+        (positions,) = check.as_floats(positions)
+    except TypeError:  # JAX's, which names neither the argument nor what it needs
+        needs = "an array of shape (num_chains, dim), such as warm_start(q, key, num_chains)"
+        check.reject("positions", f"a {type(positions).__name__}", needs)
+    check.check_draws("positions", positions)
+    return positions
+
+
 @jax.jit
-def _evaluate(log_joint: LogJoint, positions: Array) -> tuple[Array, Array]:
+def evaluate(log_joint: LogJoint, positions: Array) -> tuple[Array, Array]:
     """The log joint at each position, and whether its gradient there is finite."""
     values = check.evaluate(log_joint, positions)
     return values, jnp.isfinite(jax.vmap(jax.grad(log_joint))(positions)).all(axis=-1)
@@ -116,6 +125,8 @@ def _first_step_size(step_size: float | None, warmup: str | None, positions: Arr
         if warmup is None:
             check.reject("step_size", "None", "a number above zero, or a warmup that finds one")
         step_size = 1.0
+    if check.is_concrete(step_size):
+        step_size = check.check_number("step_size", step_size)
     step_size = jnp.asarray(step_size, positions.dtype)
     check.check_scales(step_size=step_size)
     return step_size
@@ -151,6 +162,7 @@ def _run(
         warmup_gradients=warmup_gradients,
         step_size=step_sizes,
         inverse_mass_matrix=metrics,
+        cut_off=info.num_integration_steps >= LONGEST_TRAJECTORY if kernel == "nuts" else None,
     )
 
 
