@@ -23,6 +23,7 @@ def test_two_starts_become_one_chain(page):
     ends = [wells_hmc(s, np.random.default_rng(1), 0.7, 3, 150, factor)[1][-1] for s in starts]
     assert np.abs(np.linalg.solve(factor, (ends[0] - ends[1]).T)).max() < 1e-6
     assert [page[f"ch7-saved-{name}"] for name in ("bio", "scaled", "raw")] == [0, 0, 0]
+    assert min(page[f"ch7-within-400-{name}"] for name in ("bio", "scaled", "raw")) >= 1
     assert page["ch7-burn-bio"] <= 3 and page["ch7-burn-scaled"] < 10 < page["ch7-burn-raw"] < 60
 
 
@@ -42,6 +43,25 @@ def test_rhat_of_independent_draws_scatters(page, chains):
 
 
 @proves(
+    "mcmc-rhat-correlated",
+    oracle="R-hat in NumPy of first-order autoregressions, whose effective number is a finite sum in closed form",
+    tolerance="5 standard errors of 1,000 replications, which are below 0.001, and 0.001 for the approximation",
+)
+def test_rhat_of_correlated_draws():
+    rho, n, rng = 0.9, 500, np.random.default_rng(0)
+    lags = np.arange(1, n)
+    effective = n / (1 + 2 * ((1 - lags / n) * rho**lags).sum())
+    chains = np.empty((1000, 8, n))
+    chains[..., 0] = rng.standard_normal((1000, 8))
+    for t in lags:
+        chains[..., t] = rho * chains[..., t - 1] + np.sqrt(1 - rho**2) * rng.standard_normal((1000, 8))
+    W, B_over_n = chains.var(axis=2, ddof=1).mean(axis=1), chains.mean(axis=2).var(axis=1, ddof=1)
+    squares = (n - 1) / n + B_over_n / W
+    error = squares.std() / np.sqrt(1000)
+    assert error < 0.001 and abs(squares.mean() - (1 + 1 / effective - 1 / n)) < 5 * error + 0.001
+
+
+@proves(
     "mcmc-warm-start-gains-when-squeezed",
     oracle="HMC in NumPy with the identity as mass, from the prior and from Laplace's approximation",
     tolerance="the order: from the prior more than ten iterations and R-hat above 1.1, from q one and below 1.1",
@@ -58,6 +78,9 @@ def test_a_warm_start_gains_where_the_metric_is_bad(page):
     assert down["warm"] <= 2 and down["cold"] > 10
     assert page["ch7-burn-stiff"] > 10 and page["ch7-burn-stiff"] > page["ch7-burn-raw"]
     assert page["ch7-stiff-rhat-warm"] < 1.1 < page["ch7-stiff-rhat-cold"]
+    assert page["ch7-raw-gradients"] < 10 and float(page["ch7-stiff-gradients"]) >= 100
+    assert 2 * page["ch7-burn-raw"] / 3 < page["ch7-burn-raw-text"] < 1.5 * page["ch7-burn-raw"]
+    assert 2 * page["ch7-burn-stiff"] / 3 < page["ch7-burn-stiff-text"] < 1.5 * page["ch7-burn-stiff"]
 
 
 def bimodal_hmc(starts):
