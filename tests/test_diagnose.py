@@ -153,7 +153,7 @@ def test_surprise_under_a_gaussian_prior_is_a_chi_square_tail(key):
 )
 def test_a_log_joint_that_differs_from_prior_and_likelihood(log_joint, told):
     model = posterior_model(PRIOR, lambda z: -jnp.sum(z**2))
-    found = inconsistency(MeanField.standard(2), SEED, Partial(log_joint), model)
+    found, _ = inconsistency(MeanField.standard(2), SEED, Partial(log_joint), model)
     assert found is None if told is None else told in found
 
 

@@ -11,7 +11,7 @@ from kl_oracles import gaussian_kl
 from scipy import integrate, stats
 from zscores import LIMIT, assert_mean
 
-from vi_lab import Bernoulli, FullRank, MeanField, diagnostics, models
+from vi_lab import Bernoulli, FullRank, MeanField, Mixture, diagnostics, models
 from vi_lab.diagnostics import interval_coverage, predictive_check, prior_dominance
 
 SEED = jax.random.key(5)
@@ -72,6 +72,13 @@ def test_coins_contract_by_their_variances():
     model = models._base.posterior_model(Bernoulli([0.0, 0.0]), jax.tree_util.Partial(jnp.sum))
     found = prior_dominance(Bernoulli.from_probs([0.9, 0.5]), SEED, model)
     np.testing.assert_allclose(found.contraction, [1 - 0.09 / 0.25, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("prior", [Bernoulli([0.0, 0.0]), Mixture([0.0, 0.0], 2 * (Bernoulli([0.0, 0.0]),))])
+def test_mixtures_of_coins_contract_by_their_variances(prior):
+    q = Mixture([0.0, 0.0], (Bernoulli.from_probs([0.8, 0.5]), Bernoulli.from_probs([1 - 1e-9, 0.5])))
+    model = models._base.posterior_model(prior, jax.tree_util.Partial(jnp.sum))
+    np.testing.assert_allclose(prior_dominance(q, SEED, model).contraction, [1 - 0.09 / 0.25, 0], atol=1e-6)
 
 
 def test_a_likelihood_of_bounded_support():
@@ -144,6 +151,10 @@ BAD = {
     "dimension": (of(REGRESSION), "p: got dim 2, needs dim 1"),
     "few": (lambda: prior_dominance(NORMAL.posterior, SEED, NORMAL, num_samples=1), "num_samples: got 1"),
     "no simulate": (check_with(jnp.mean, model=GAUSSIAN), "model: got one without `simulate`"),
+    "model's dimension": (
+        lambda: predictive_check(MeanField.standard(3), SEED, NORMAL, X, jnp.sum),
+        "model: got dim 1, needs dim 3, that of q",
+    ),
     "data": (check_with(jnp.mean, X[:4]), r"observed: got shape \(4,\), needs shape \(5,\)"),
     "statistic": (check_with(jnp.abs), r"statistic: got shape \(5,\), needs a single number"),
     "NaN": (check_with(lambda x: jnp.log(-jnp.abs(x[0]))), "statistic: got NaN of the observed data: True; of 10 data"),

@@ -159,6 +159,14 @@ BAD = {
     "no q": (calibrated_by(lambda key, x: x.mean()), "approximate: got a ArrayImpl, needs a distribution; of a Fit"),
     "dimension": (calibrated_by(lambda key, x: MeanField.standard(2)), "p: got dim 2, needs dim 1"),
     "NaN": (calibrated_by(diverging), r"approximate: got a q whose draws are not finite, first in simulation \d+"),
+    "no prior": (
+        lambda: calibrate(None, NORMAL.simulate, posterior, SEED),
+        "prior: got a NoneType, needs a distribution",
+    ),
+    "no simulate": (
+        lambda: calibrate(NORMAL.prior, None, posterior, SEED),
+        "simulate: got a NoneType, needs a function",
+    ),
     "level": (lambda: _judge(np.zeros((20, 1), int), 9).coverage(1.0), "level: got 1, needs"),
 }
 

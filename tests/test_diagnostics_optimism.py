@@ -98,6 +98,13 @@ def test_restarts_that_fail_are_infinitely_far():
     assert found.best is found.fits[0] and found.elbos[1] == -np.inf
 
 
+def test_an_infinite_elbo_is_never_the_best():
+    wild = lambda z: jnp.where(z[0] > 2.5, jnp.inf, -0.5 * z[0] ** 2)  # noqa: E731
+    found = elbo_restarts([ONE, MeanField.from_std([-2.0], [0.5])], SEED, wild, num_steps=20)
+    assert found.elbos[0] == -np.inf and found.best is found.fits[1]
+    assert found.spread.value == np.inf and found.spread.std_error == np.inf
+
+
 def broken(z):
     return jnp.where(z[0] > 1, jnp.nan, -(z[0] ** 2))
 
@@ -108,6 +115,7 @@ BAD = {
     "NaN eps": (lambda: optimism(Q, SEED, TARGET.log_joint, np.full((4, 2), np.nan)), "eps: got a value that is NaN"),
     "at eps": (lambda: optimism(ONE, SEED, broken, [[3.0]]), "log_joint at the draws of eps: got a value that is NaN"),
     "fresh": (lambda: optimism(ONE, SEED, broken, [[0.0]]), r"log_joint: got NaN or \+inf at a draw of q"),
+    "no list": (lambda: elbo_restarts(Q, SEED, TARGET.log_joint), "starts: got 1 of them, needs at least two"),
     "one start": (lambda: elbo_restarts([Q], SEED, TARGET.log_joint), "starts: got 1 of them, needs at least two"),
 }
 

@@ -84,12 +84,18 @@ def calibrate(
         vectorize: run all simulations at once by `jax.vmap`, for an `approximate` that JAX can trace: no `fit`.
 
     Raises:
-        ValueError: too few simulations, an `approximate` that returns no distribution of the prior's dimension or one
-            whose draws are not finite: the message says in which simulation.
+        ValueError: a prior that is no distribution, what is no function, too few simulations, an `approximate` that
+            returns no distribution of the prior's dimension or one whose draws are not finite: the message says in
+            which simulation.
 
     Source: Talts et al. (2018); for variational inference Yao, Vehtari, Simpson and Gelman (2018), who test for
         asymmetry alone, since q is expected to be too narrow.
     """
+    if not hasattr(prior, "sample"):
+        check.reject("prior", f"a {type(prior).__name__}", "a distribution: of a Model that has one, its .prior")
+    for name, given in (("simulate", simulate), ("approximate", approximate)):
+        if not callable(given):
+            check.reject(name, f"a {type(given).__name__}", "a function, as described above")
     check.check_count("num_simulations", num_simulations, least=FEWEST)
     check.check_count("num_draws", num_draws)
     truth_key, *keys = jax.random.split(key, 1 + num_simulations)

@@ -42,13 +42,16 @@ def predictive_check(
         statistic: data -> a number, in JAX. num_samples: data sets.
 
     Raises:
-        ValueError: a model without `simulate`, data of another shape, a statistic that is no number or is NaN.
+        ValueError: a model without `simulate` or of another dimension, data of another shape, a statistic that is no
+            number or is NaN.
 
     Source: Rubin (1984); Gelman, Meng and Stern (1996).
     """
     if getattr(model, "simulate", None) is None:
         check.reject("model", "one without `simulate`", "a Model that can draw data")
     check.check_family(q)
+    if q.dim != model.dim:
+        check.reject("model", f"dim {model.dim}", f"dim {q.dim}, that of q")
     check.check_count("num_samples", num_samples)
     draw_key, data_key = jax.random.split(key)
     z = q.sample(draw_key, num_samples)

@@ -44,8 +44,8 @@ def diagnose(
         try_more: False asks nothing that takes another fit; three of the questions are then not answered.
 
     Raises:
-        ValueError: q that is no distribution, a model of another dimension, a log joint that is no function of one
-            point. A log joint that is NaN, infinite or wrong raises nothing: the report says so.
+        ValueError: q that is no distribution, a fit that is none, a model of another dimension, a log joint that is no
+            function of one point. A log joint that is NaN, infinite or wrong raises nothing: the report says so.
 
     Source: thresholds, each with its own, in the findings.
     """
@@ -54,11 +54,14 @@ def diagnose(
     known = model if isinstance(model, Model) else None
     if known is not None and known.dim != q.dim:
         check.reject("model", f"dim {known.dim}", f"dim {q.dim}, that of q")
+    if fit is not None and not isinstance(fit, Fit):
+        check.reject("fit", f"a {type(fit).__name__}", "what `fit` returned")
     weigh_key, try_key, ask_key = jax.random.split(key, 3)
     facts = measure(q, weigh_key, check.as_pytree(log_joint), known, fit)
     if facts.broken is None and try_more:
         facts = try_all(facts, try_key)
-    elbo = Estimate(facts.log_w.mean(), np.inf) if facts.broken else estimate(facts.log_w)
+    known_elbo = np.isfinite(facts.log_w).all()
+    elbo = estimate(facts.log_w) if known_elbo else Estimate(facts.log_w.mean(), np.inf)
     subject = f"{type(q).__name__}, dim {q.dim}: ELBO {elbo.value:.3f} ± {elbo.std_error:.2g} nats."
     findings = tuple(question(facts, ask_key) for question in QUESTIONS)
     return Report(subject, elbo, findings, BLIND_SPOTS)

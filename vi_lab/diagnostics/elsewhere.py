@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
 from vi_lab.diagnostics.tails import local_axes
-from vi_lab.diagnostics.tried import STEPS, Tried, gain_of, weigh
+from vi_lab.diagnostics.tried import STEPS, Tried, compare, compare_weights, weigh
 from vi_lab.divergences import Estimate
 from vi_lab.families import Family, MeanField, Mixture
 from vi_lab.fit import fit
@@ -28,7 +28,10 @@ def start_elsewhere(q: Family, key: Key[Array, ""], log_joint: LogJoint, prior: 
     keys = jax.random.split(run_key, len(starts))
     fits = [fit(s, k, log_joint, num_steps=STEPS, progress=False) for s, k in zip(starts, keys, strict=True)]
     fits = sorted((f for f in fits if np.isfinite(f.elbo.value)), key=lambda f: -f.elbo.value)
-    kept = [(q, float(weigh(q, gain_key, log_joint).mean()))]
+    own = weigh(q, gain_key, log_joint)
+    if not np.isfinite(own).all():  # no ELBO by which to weigh q against what was found
+        return compare_weights(q, own, own, "restarts")
+    kept = [(q, float(own.mean()))]
     for found in fits:
         if has_left(found.q, q, start_key) and all(is_apart(found.q, each, start_key, log_joint) for each, _ in kept):
             kept.append((found.q, float(found.elbo.value)))
@@ -37,7 +40,7 @@ def start_elsewhere(q: Family, key: Key[Array, ""], log_joint: LogJoint, prior: 
         return Tried(q, Estimate(0.0, 0.0), f"{what}, no other mode")
     mixture = Mixture(jnp.array([elbo for _, elbo in kept]), tuple(each for each, _ in kept))
     what = f"{what} found {len(kept) - 1} more mode{'s' * (len(kept) > 2)}, the mixture of all"
-    return Tried(mixture, gain_of(mixture, q, gain_key, log_joint), what)
+    return compare(mixture, q, gain_key, log_joint, what)
 
 
 def promising_starts(q: Family, key: Key[Array, ""], log_joint: LogJoint, prior: Family | None) -> list[MeanField]:

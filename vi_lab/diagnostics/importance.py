@@ -15,7 +15,8 @@ from vi_lab.families import Family
 from vi_lab.forward import effective_sample_size
 
 FEWEST = 25  # weights above zero: a fifth of them are the tail, and five draws the least that ArviZ fits
-ROUNDING = 100  # units in the last place of log p: log weights no further apart are equal
+ROUNDING = 100  # units in the last place of log p and log q: log weights no further apart are equal
+HIDDEN = 0.05  # nats: if that is not even what such weights lie apart, they are equal for every purpose
 
 
 class ParetoK(float):
@@ -43,7 +44,9 @@ class ParetoK(float):
 
     def _margin(self) -> float:
         """The formula holds for k > -1/2; lower down it would shrink to nothing."""
-        return 2 * (1 + max(self, -0.5)) / self.num_tail**0.5 if np.isfinite(self) else 0.0
+        if not np.isfinite(self):
+            return 0.0
+        return 2 * (1 + max(self, -0.5)) / self.num_tail**0.5 if self.num_tail else np.inf
 
 
 class Evidence(NamedTuple):
@@ -85,12 +88,12 @@ def pareto_k(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples
         where q is the posterior; +inf where fewer than five weights stand above zero beside the largest.
 
     Raises:
-        ValueError: a log joint that is NaN or +inf at a draw, or -inf at all but 24 of them; fewer than 25 draws; see
-            `log_weights`.
+        ValueError: a log joint that is NaN or +inf at a draw, or -inf at all but 24 of them, or so large that its
+            rounding hides how the weights differ; fewer than 25 draws; see `log_weights`. Not for use under jit.
 
     Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024); for variational inference, Yao et al. (2018).
     """
-    return _shape_of_tail(*_weigh(q, key, log_joint, num_samples))
+    return psis(*_weigh(q, key, log_joint, num_samples))[1]
 
 
 def importance_evidence(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples: int = 4000) -> Evidence:
@@ -101,22 +104,27 @@ def importance_evidence(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, 
 
     Raises: see `pareto_k`. Source: Owen (2013), chapter 9; for k-hat, Vehtari et al. (2024).
     """
-    log_w, scale = _weigh(q, key, log_joint, num_samples)
-    log_mean = jax.nn.logsumexp(log_w) - jnp.log(num_samples)
-    std_error = jnp.std(jnp.exp(log_w - log_mean), ddof=1) / jnp.sqrt(num_samples)
-    return Evidence(log_mean, std_error, effective_sample_size(log_w), _shape_of_tail(log_w, scale))
+    return evidence_of(*_weigh(q, key, log_joint, num_samples))
 
 
-def _weigh(q: Family, key: Key[Array, ""], log_joint: LogJoint, num_samples: int) -> tuple[Float[Array, " n"], float]:
-    """log w at draws of q, and what `check_log_weights` says of them."""
+def evidence_of(log_w: Float[Array, " n"], log_p: Float[Array, " n"]) -> Evidence:
+    """`importance_evidence` from log weights, and the log joint, at draws of q."""
+    log_mean = jax.nn.logsumexp(log_w) - jnp.log(len(log_w))
+    std_error = jnp.std(jnp.exp(log_w - log_mean), ddof=1) / jnp.sqrt(len(log_w))
+    return Evidence(log_mean, std_error, effective_sample_size(log_w), psis(log_w, log_p)[1])
+
+
+def _weigh(q: Family, key: Key[Array, ""], log_joint: LogJoint, num_samples: int) -> tuple[Array, Array]:
+    """log w and log p at draws of q: weights that are of use."""
     check.check_family(q)
     check.check_count("num_samples", num_samples, least=FEWEST)
     log_p, log_w = _log_weights(q, key, check.as_pytree(log_joint), num_samples=num_samples)
-    return log_w, check_log_weights(log_p, log_w)
+    check_log_weights(log_w)
+    return log_w, log_p
 
 
-def check_log_weights(log_p: Float[Array, " n"], log_w: Float[Array, " n"]) -> float:
-    """The size of log p, from which the rounding of log w follows; ValueError for weights that are of no use."""
+def check_log_weights(log_w: Float[Array, " n"]) -> None:
+    """ValueError for weights that are of no use."""
     for bad, name in ((jnp.isnan(log_w), "NaN"), (jnp.isposinf(log_w), "+inf")):
         if bad.any():
             check.reject("log_joint", f"{name} at {bad.sum()} of {len(log_w)} draws of q", "numbers or -inf")
@@ -124,7 +132,6 @@ def check_log_weights(log_p: Float[Array, " n"], log_w: Float[Array, " n"]) -> f
     if finite.sum() < FEWEST:
         got = f"-inf at {len(log_w) - finite.sum()} of {len(log_w)} draws of q"
         check.reject("log_joint", got, f"a model with mass at {FEWEST} of them or more")
-    return float(jnp.max(jnp.abs(log_p), where=finite, initial=1.0))
 
 
 @partial(jax.jit, static_argnames="num_samples")
@@ -134,25 +141,35 @@ def _log_weights(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_sam
     return log_p, log_p - q.log_prob(z)
 
 
-def _shape_of_tail(log_w: Float[Array, " n"], scale: float) -> ParetoK:
-    return psis(log_w, scale)[1]
-
-
-def psis(log_w: Float[Array, " n"], scale: float) -> tuple[Float[np.ndarray, " n"], ParetoK]:
+def psis(log_w: Float[Array, " n"], log_p: Float[Array, " n"]) -> tuple[Float[np.ndarray, " n"], ParetoK]:
     """Pareto-smoothed weights with sum one, and k-hat of those above zero: zeros belong to no upper tail."""
-    rounding = ROUNDING * scale * float(jnp.finfo(log_w.dtype).eps)
-    log_w = np.asarray(log_w, float)
+    eps = float(jnp.finfo(log_w.dtype).eps)
+    log_w, log_p = np.asarray(log_w, float), np.asarray(log_p, float)
     above = np.isfinite(log_w)
-    in_order, num_zero = np.sort(log_w[above]), int(np.sum(~above))
-    num_tail = int(np.ceil(min(len(in_order) / 5, 3 * len(in_order) ** 0.5)))  # Vehtari et al. (2024), equation 3
+    kept, num_zero = log_w[above], int(np.sum(~above))
+    num_tail = int(np.ceil(min(len(kept) / 5, 3 * len(kept) ** 0.5)))  # Vehtari et al. (2024), equation 3
+    tail = np.argsort(kept)[-num_tail - 1 :]
     weights = np.zeros(len(log_w))
-    if in_order[-1] - in_order[-num_tail - 1] <= rounding:
-        weights[above] = np.exp(log_w[above] - in_order[-1])
+    if are_equal(kept[tail], log_p[above][tail], eps):
+        weights[above] = np.exp(kept - kept[tail[-1]])
         return weights / weights.sum(), ParetoK(-np.inf, 0, num_zero)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # ArviZ announces its next version to whoever imports it
         from arviz import psislw  # here, because it costs more to import than all of vi_lab
 
-        smoothed, k = psislw(log_w[above])
+        smoothed, k = psislw(kept)
     weights[above] = np.exp(smoothed)
     return weights / weights.sum(), ParetoK(float(k), num_tail, num_zero)
+
+
+def are_equal(log_w: Float[np.ndarray, " n"], log_p: Float[np.ndarray, " n"], eps: float) -> bool:
+    """Whether log weights, in order, differ by no more than rounding; ValueError where rounding hides whether they do.
+
+    By the log p and log q of these draws alone: one that lies far out, where log p is huge, says nothing of them.
+    """
+    scale = max(1.0, np.abs(log_p).max(), np.abs(log_p - log_w).max())
+    spread = log_w[-1] - log_w[0]
+    if spread <= ROUNDING * eps * scale and max(spread, eps * scale) > HIDDEN:
+        got = f"values of size {scale:.1e}, whose rounding ({eps:.0e} of that) hides how the weights differ"
+        check.reject("log_joint", got, "64 bits, or a constant taken off")
+    return bool(spread <= ROUNDING * eps * scale)

@@ -153,6 +153,7 @@ class Restarts(NamedTuple):
         fits: one for each start, in their order.
         best: the one with the highest ELBO.
         elbos: their ELBOs by draws that no step has seen, shape (num_starts,), in nats.
+            One that is NaN or +inf counts as -inf.
         spread: the highest minus the lowest, in nats; infinite where a fit has no finite ELBO.
     """
 
@@ -175,12 +176,13 @@ def elbo_restarts(starts: Iterable[Family], key: Key[Array, ""], log_joint: LogJ
     Raises:
         ValueError: fewer than two starts; see `fit`.
     """
-    starts = tuple(starts)
+    starts = tuple(starts) if isinstance(starts, Iterable) else (starts,)
     if len(starts) < 2:
         check.reject("starts", f"{len(starts)} of them", "at least two distributions to start from")
     keys = jax.random.split(key, len(starts))
     fits = tuple(fit(q, k, log_joint, **fit_settings) for q, k in zip(starts, keys, strict=True))
-    elbos = jnp.stack([jnp.nan_to_num(result.elbo.value, nan=-jnp.inf, neginf=-jnp.inf) for result in fits])
+    elbos = jnp.stack([result.elbo.value for result in fits])
+    elbos = jnp.where(jnp.isfinite(elbos), elbos, -jnp.inf)
     high, low = (fits[int(index)] for index in (elbos.argmax(), elbos.argmin()))
     if not jnp.isfinite(elbos).all():
         return Restarts(fits, high, elbos, Estimate(jnp.inf, jnp.inf))

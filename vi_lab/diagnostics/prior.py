@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Key
 from vi_lab import _checks as check
 from vi_lab.diagnostics.intervals import central_interval
 from vi_lab.divergences import Estimate, Gaussian, kl, kl_monte_carlo
-from vi_lab.families import Bernoulli, Family
+from vi_lab.families import Family
+from vi_lab.fit.defaults import is_discrete
 from vi_lab.models import Model
 
 
@@ -40,7 +41,7 @@ def prior_dominance(q: Family, key: Key[Array, ""], model: Model, *, num_samples
         contraction_i = 1 - (IQR_i of q / IQR_i of the prior)^2
 
     Interquartile ranges serve priors without moments as well; for Gaussians they are exact, and the contraction is that
-    of the variances, as it is for a `Bernoulli`, whose quartiles say little. It sees each coordinate alone: data that
+    of the variances, as it is for coins, whose quartiles say little. It sees each coordinate alone: data that
     decide only a sum of coordinates contract none of them by much. Nor does it tell a q that is too narrow from data
     that say much: this is about q, and about the posterior only if q is near it.
 
@@ -48,8 +49,8 @@ def prior_dominance(q: Family, key: Key[Array, ""], model: Model, *, num_samples
         model: with `prior` and `log_likelihood`. num_samples: draws of q, and of the prior.
 
     Raises:
-        ValueError: a model without prior or likelihood, dimensions that differ, a log likelihood of NaN or +inf, fewer
-            than two draws.
+        ValueError: a model without prior or likelihood, a prior of width zero, dimensions that differ, a log likelihood
+            of NaN or +inf, fewer than two draws.
 
     Source: contraction, Schad, Betancourt and Vasishth (2021), there of variances.
     """
@@ -66,13 +67,17 @@ def prior_dominance(q: Family, key: Key[Array, ""], model: Model, *, num_samples
     else:
         divergence = kl_monte_carlo(q, prior, kl_key, num_samples=num_samples)
     spreads = [_log_likelihood_std(p, q_key, model.log_likelihood, num_samples) for p in (prior, q)]
-    ratio = _width(q, q_key, num_samples) / _width(prior, prior_key, num_samples)
+    width = partial(_width, discrete=is_discrete(q) or is_discrete(prior), num_samples=num_samples)
+    before = width(prior, prior_key)
+    if not jnp.all(before > 0):
+        check.reject("model.prior", "a coordinate of width zero", "one that leaves something to learn in each")
+    ratio = width(q, q_key) / before
     return PriorDominance(divergence, 1 - ratio**2, *spreads)
 
 
-def _width(q: Family, key: Key[Array, ""], num_samples: int) -> Float[Array, " dim"]:
+def _width(q: Family, key: Key[Array, ""], *, discrete: bool, num_samples: int) -> Float[Array, " dim"]:
     """In units in which two distributions of one kind compare: standard deviations of coins, else quartiles."""
-    if isinstance(q, Bernoulli):
+    if discrete:
         return jnp.sqrt(jnp.diag(q.cov()))
     lower, upper = central_interval(q, key, 0.5, num_samples)
     return upper - lower

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Key
 from vi_lab.diagnostics.facts import Facts
 from vi_lab.diagnostics.noise import gradient_snr
 from vi_lab.diagnostics.report import Finding
-from vi_lab.diagnostics.tried import BLOCK, GAIN, K_LIMIT, RIGID, is_discrete, is_more, said
+from vi_lab.diagnostics.tried import BLOCK, GAIN, K_LIMIT, RIGID, gap_from, is_discrete, is_more, said
 from vi_lab.families import Family, FullRank, MeanField
 from vi_lab.fit.verdict import estimate
 from vi_lab.gradients import reparameterized
@@ -45,9 +45,13 @@ def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
         "source": "k̂: Vehtari et al. (2024); 0.2 nats: a mean field at a correlation of 0.57",
     }
     if facts.gap is None:
-        told = (
-            _why_not(facts) if facts.evidence is None else f"k̂ of q is {facts.evidence.pareto_k:.2f}. {_why_not(facts)}"
-        )
+        told = _why_not(facts)
+        if facts.evidence is not None:
+            told = (
+                f"k̂ of q is {facts.evidence.pareto_k:.2f}, its weights are worth "
+                f"{facts.evidence.effective_sample_size:.0f} of {len(facts.log_w)} draws, and the importance-weighted "
+                f"bound of {BLOCK} draws lies {said(gap_from(facts.log_w))} from the ELBO. {told}"
+            )
         return Finding(**fixed, alarm=None, fault=None, evidence=told, advice="Compare with a richer family.")
     told = (
         f"k̂ of q is {facts.evidence.pareto_k:.2f}. Where climbing on and restarts led, the importance-weighted bound "
@@ -60,7 +64,11 @@ def rigid(facts: Facts, key: Key[Array, ""]) -> Finding:
     if not facts.is_far:
         return Finding(**fixed, alarm=False, fault=None, evidence=told, advice="", tried=tries)
     best = max(gains, key=lambda each: each.gain.value, default=None)
-    advice = f"Take {best.what}." if best else "Nothing richer gained: reparameterize the model, or sample (chapter 7)."
+    advice = "Reparameterize the model, or sample (chapter 7)."
+    if best:
+        advice = f"Take {best.what}."
+    elif facts.elsewhere is not None and not tries:
+        advice = "First the modes: a mixture of them, fitted, and asked again; or more components."
     return Finding(**fixed, alarm=True, fault="rigid", evidence=told, advice=advice, tried=tries)
 
 
@@ -74,12 +82,16 @@ def noise(facts: Facts, key: Key[Array, ""]) -> Finding:
     if facts.onward is None:
         return Finding(**fixed, alarm=None, fault=None, evidence=_why_not(facts), advice="Climb on from q.")
     gain = facts.onward.gain
+    if not is_more(gain, GAIN) and facts.onward.failed:
+        told = f"Not computed: climbing on {facts.onward.failed}"
+        return Finding(**fixed, alarm=None, fault=None, evidence=told, advice="Mend the log joint.")
     if not is_more(gain, GAIN):
         told = "q stands where the climb ends."
         return Finding(**fixed, alarm=False, fault=None, evidence=told, advice="", tried=facts.onward.said)
     snr = one_draw_snr(facts, key)
-    told = f"A gradient of one draw at q has signal-to-noise ratio {snr:.2g}."
-    lost = snr < 1 and gain.value < MOST_NOISE * facts.q.dim
+    ratio = "that could not be computed, as some are not finite" if snr is None else f"{snr:.2g}"
+    told = f"A gradient of one draw at q has signal-to-noise ratio {ratio}."
+    lost = snr is not None and snr < 1 and gain.value < MOST_NOISE * facts.q.dim
     if facts.fit is not None and len(facts.fit.trace) >= 8:
         lost, more = judge_trace(np.asarray(facts.fit.trace), facts.log_w.mean() + gain.value, gain.value)
         told = f"{told} {more}"
@@ -91,15 +103,18 @@ def noise(facts: Facts, key: Key[Array, ""]) -> Finding:
     return Finding(**fixed, alarm=True, fault=fault, evidence=told, advice=advice, tried=facts.onward.said)
 
 
-def one_draw_snr(facts: Facts, key: Key[Array, ""]) -> float:
-    """In the coordinates in which a Gaussian q is standard, so that no coordinate's unit drowns the others."""
+def one_draw_snr(facts: Facts, key: Key[Array, ""]) -> float | None:
+    """In the coordinates in which a Gaussian q is standard, so that no coordinate's unit drowns the others.
+
+    None where a gradient is not finite.
+    """
     q, log_joint, gradient = facts.q, facts.log_joint, None
     if isinstance(q, MeanField | FullRank):
         log_joint, q, gradient = Partial(_moved, q, log_joint), type(q).standard(q.dim), reparameterized
     try:
         return float(gradient_snr(q, key, log_joint, gradient=gradient))
-    except ValueError:  # some gradients are not finite, where all values are
-        return float("nan")
+    except ValueError:
+        return None
 
 
 def _moved(q: Family, log_joint: Partial, u: Float[Array, " dim"]) -> Float[Array, ""]:
@@ -125,9 +140,9 @@ def judge_trace(trace: Float[np.ndarray, " steps"], top: float, gain: float) -> 
 
 def _why_not(facts: Facts) -> str:
     if facts.broken:
-        return f"Not computed: {facts.broken}, so that there is no ELBO to compare."
+        return f"Not computed: {facts.broken}."
     if facts.onward and is_discrete(facts.q):
         return "Not computed: z is discrete, and the restarts are Gaussians."
     if facts.onward:
-        return "Not computed: the best q that was found has draws without density."
+        return "Not computed: the best q that was found has draws without density, or weights that rounding hides."
     return "Not computed: nothing was tried (try_more=False)."

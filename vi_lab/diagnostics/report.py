@@ -81,6 +81,10 @@ class Report:
         rest = f" {unknown} of {len(self.findings)} questions could not be answered." if unknown else ""
         if self.alarm:
             return "Found: " + "; ".join(f"{fault} ({FAULTS[fault]})" for fault in self.faults) + f".{rest}"
+        if unknown > 1:
+            return (
+                f"No alarm in the questions that were answered. What this report cannot see: {self.blind_spots}{rest}"
+            )
         return f"It looks fine, and here is what this report cannot see: {self.blind_spots}{rest}"
 
     def __str__(self) -> str:

@@ -7,7 +7,8 @@ from jaxtyping import Array, Key
 from vi_lab.diagnostics.facts import Facts
 from vi_lab.diagnostics.prior import prior_dominance
 from vi_lab.diagnostics.report import Finding
-from vi_lab.diagnostics.tails import BEYOND, tails
+from vi_lab.diagnostics.tails import BEYOND, Tails, tails
+from vi_lab.diagnostics.tried import GAIN, is_more
 from vi_lab.families import Family
 from vi_lab.fit.defaults import is_discrete
 
@@ -24,7 +25,8 @@ def soundness(facts: Facts, key: Key[Array, ""]) -> Finding:
         f"constant; a tail that falls as a power, with {SHARE:g} of an axis beyond {BEYOND:g} of q's sds",
         "source": "definitions; a Gaussian has 6e-7 out there",
     }
-    faults = [told for told in (facts.broken, facts.differs) if told]
+    failed = facts.onward and facts.onward.failed and f"climbing on from q {facts.onward.failed.rstrip('.')}"
+    faults = [told for told in (facts.broken, facts.differs, failed) if told]
     if faults:
         told = "; ".join(faults)
         advice = (
@@ -38,8 +40,7 @@ def soundness(facts: Facts, key: Key[Array, ""]) -> Finding:
     seen = tails(facts.q, key, facts.log_joint)
     heavy = [i for i, power in enumerate(seen.power) if power is not None and seen.share[i] > SHARE]
     if not heavy:
-        told = "Finite at every draw; no heavy tail along q's axes."
-        return Finding(**fixed, alarm=False, fault=None, evidence=told, advice="")
+        return _no_heavy_tail(seen, facts.unsure, fixed)
     axis = max(heavy, key=lambda i: seen.share[i])
     told = (
         f"Along {len(heavy)} of q's {len(seen.power)} axes it falls as a power, at axis {axis} as "
@@ -48,6 +49,21 @@ def soundness(facts: Facts, key: Key[Array, ""]) -> Finding:
     )
     advice = "Take a family with heavy tails, or transform z; until then, distrust tail probabilities."
     return Finding(**fixed, alarm=True, fault="heavy-tails", evidence=told, advice=advice)
+
+
+def _no_heavy_tail(seen: Tails, unsure: str | None, fixed: dict[str, str]) -> Finding:
+    """No fault was seen; where something could not be looked at, that is said, and no verdict given."""
+    blind = seen.blind[np.isfinite(seen.blind)]
+    told = "Finite at every draw; no heavy tail along q's axes."
+    if len(blind):
+        told = (
+            f"Finite at every draw; but along {len(blind)} of q's {len(seen.blind)} axes the log joint is NaN or +inf, "
+            f"from {blind.min():.2g} of q's standard deviations on, so that its tails could not be judged."
+        )
+    if unsure:
+        told = f"{told} {unsure[0].upper()}{unsure[1:]}."
+    advice = "Mend the log joint out there; compute in 64 bits." if len(blind) or unsure else ""
+    return Finding(**fixed, alarm=None if advice else False, fault=None, evidence=told, advice=advice)
 
 
 def prior(facts: Facts, key: Key[Array, ""]) -> Finding:
@@ -66,9 +82,11 @@ def prior(facts: Facts, key: Key[Array, ""]) -> Finding:
     if facts.differs:
         told = "Not computed: the log joint is not that of the prior and likelihood given."
         return Finding(**unknown, evidence=told, advice="Mend the log joint.")
+    climbed = facts.onward is not None and is_more(facts.onward.gain, GAIN)
+    q = facts.onward.q if climbed else facts.q  # what a q on its way has not learned the data may still say
     try:
-        seen = prior_dominance(facts.q, key, model)
-        surprise = prior_surprise(facts.q, model.prior, key)
+        seen = prior_dominance(q, key, model)
+        surprise = prior_surprise(q, model.prior, key)
     except ValueError as refusal:
         return Finding(**unknown, evidence=f"Not computed: {refusal}.", advice="Mend the prior or the likelihood.")
     contraction = ", ".join(f"{c:.2f}" for c in seen.contraction[:4]) + (", ..." if facts.q.dim > 4 else "")
@@ -77,6 +95,11 @@ def prior(facts: Facts, key: Key[Array, ""]) -> Finding:
         f"{seen.log_likelihood_std:.2g} under the prior and {seen.log_likelihood_std_q:.2g} under q; of the prior's "
         f"draws {surprise:.2g} are less likely than q's mean."
     )
+    if climbed:
+        told = f"Where climbing on from q led: {told}"
+    on_the_way = facts.onward.rising if facts.onward else seen.kl.value < FLAT and seen.log_likelihood_std > 1
+    if on_the_way:
+        return Finding(**unknown, evidence=f"{told} But q is still on its way.", advice="Climb on from q.")
     if seen.kl.value < FLAT:
         advice = "See that the data reach the likelihood, and on which scale; else report that they say little."
         return Finding(**fixed, alarm=True, fault="prior-dominated", evidence=told, advice=advice)

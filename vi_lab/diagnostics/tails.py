@@ -17,10 +17,15 @@ MOST_GROWTH = 1.5  # of the slope, when the radius grows four times: a power law
 
 
 class Tails(NamedTuple):
-    """Along each axis of q: the posterior's share beyond five of q's standard deviations, and its power or None."""
+    """Along each axis of q: the posterior's share beyond five of q's standard deviations, and its power or None.
+
+    `blind`: from which of q's standard deviations on it is NaN or +inf; infinite where it nowhere is. There the share
+    is given as zero.
+    """
 
     share: Float[np.ndarray, " dim"]
     power: tuple[float | None, ...]
+    blind: Float[np.ndarray, " dim"]
 
 
 def tails(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Tails:
@@ -34,7 +39,11 @@ def tails(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Tails:
     r = np.concatenate([-r[:0:-1], r])
     values = np.asarray(_along(check.as_pytree(log_joint), center, axes, np.concatenate([r, FAR, np.negative(FAR)])))
     lines, far = values[:, : len(r)], values[:, len(r) :]
-    return Tails(np.array([_share(line, r) for line in lines]), tuple(map(_power, far)))
+    bad = np.isnan(lines) | np.isposinf(lines)
+    blind = np.where(bad, np.abs(r), np.inf).min(axis=1)
+    share = [0.0 if np.isfinite(first) else _share(line, r) for line, first in zip(lines, blind, strict=True)]
+    with np.errstate(invalid="ignore"):  # -inf, where the model has no mass that far
+        return Tails(np.array(share), tuple(map(_power, far)), blind)
 
 
 def local_axes(q: Family, key: Key[Array, ""]) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
@@ -52,7 +61,7 @@ def _along(log_joint: LogJoint, center: Array, axes: Array, r: Array) -> Float[A
 
 
 def _share(line: np.ndarray, r: np.ndarray) -> float:
-    if np.isnan(line).any() or not np.isfinite(line.max()):
+    if not np.isfinite(line.max()):
         return 0.0
     p = np.exp(line - line.max())
     return float(np.trapezoid(np.where(np.abs(r) > BEYOND, p, 0.0), r) / np.trapezoid(p, r))

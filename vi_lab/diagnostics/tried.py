@@ -11,10 +11,10 @@ from jaxtyping import Array, Float, Key
 
 from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
-from vi_lab.diagnostics.importance import _log_weights, importance_evidence
+from vi_lab.diagnostics.importance import _log_weights, psis
 from vi_lab.divergences import Estimate
 from vi_lab.families import Family, Flow, FullRank, LowRank, MeanField, Mixture
-from vi_lab.fit import fit
+from vi_lab.fit import Fit, fit
 from vi_lab.fit.defaults import is_discrete
 from vi_lab.fit.verdict import estimate
 
@@ -29,15 +29,24 @@ FLOW_STEPS = 800
 
 
 class Tried(NamedTuple):
-    """A q that was found, what it gains over the one it started from, in nats, and in words what it is."""
+    """A q that was found, what it gains over the one it started from, in nats, and in words what it is.
+
+    Attributes:
+        leaks: draws, of it or of the one it started from, at which the log joint is not finite; the gain is then -inf.
+        failed: why the climb that led to it broke off, in `fit`'s words. rising: whether its last steps still gained.
+    """
 
     q: Family
     gain: Estimate
     what: str
+    leaks: int = 0
+    failed: str | None = None
+    rising: bool = False
 
     @property
     def said(self) -> str:
-        return f"{self.what}: {said(self.gain)}"
+        lost = f"the log joint is not finite at {self.leaks} of {NUM_DRAWS} draws"
+        return f"{self.what}: {lost if self.leaks else said(self.gain)}" + (f"; {self.failed}" if self.failed else "")
 
 
 def said(gain: Estimate) -> str:
@@ -52,27 +61,57 @@ def is_more(gain: Estimate, least: float) -> bool:
 
 def weigh(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Float[np.ndarray, " n"]:
     """Log weights of 4,000 draws of q, by the compiled function of `importance_evidence`."""
-    return np.asarray(_log_weights(q, key, check.as_pytree(log_joint), num_samples=NUM_DRAWS)[1])
+    return weigh_and_evaluate(q, key, log_joint)[0]
 
 
-def gain_of(better: Family, q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Estimate:
+def weigh_and_evaluate(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> tuple[np.ndarray, np.ndarray]:
+    """Log weights of 4,000 draws of q, and the log joint there."""
+    log_p, log_w = _log_weights(q, key, check.as_pytree(log_joint), num_samples=NUM_DRAWS)
+    return np.asarray(log_w), np.asarray(log_p)
+
+
+def bad_gradients(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> int:
+    """At how many of the same 4,000 draws the gradient of the log joint is not finite."""
+    return int(_bad_gradients(q, key, check.as_pytree(log_joint)))
+
+
+@jax.jit
+def _bad_gradients(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Array:
+    gradients = jax.vmap(jax.grad(lambda z: log_joint(z)))(q.sample(key, NUM_DRAWS))
+    return jnp.sum(~jnp.isfinite(gradients).all(axis=1))
+
+
+def compare(better: Family, q: Family, key: Key[Array, ""], log_joint: LogJoint, what: str) -> Tried:
     """ELBO(better) - ELBO(q), in nats; where both transform the same noise, by common draws."""
-    return estimate(weigh(better, key, log_joint) - weigh(q, key, log_joint))
+    return compare_weights(better, weigh(better, key, log_joint), weigh(q, key, log_joint), what)
+
+
+def compare_weights(better: Family, log_w: np.ndarray, before: np.ndarray, what: str) -> Tried:
+    leaks = int(np.sum(~(np.isfinite(log_w) & np.isfinite(before))))
+    gain = Estimate(-np.inf, np.inf) if leaks else estimate(log_w - before)
+    return Tried(better, gain, what, leaks)
 
 
 def gap_of(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> tuple[Estimate, float] | None:
-    """The importance-weighted bound of K = 100 draws minus the ELBO, and k̂; None where a draw has no density.
+    """`gap_from` weights of q, and k̂; None where a draw has no density, or rounding hides how the weights differ."""
+    log_w, log_p = weigh_and_evaluate(q, key, log_joint)
+    if not np.isfinite(log_w).all():
+        return None
+    try:
+        return gap_from(log_w), float(psis(log_w, log_p)[1])
+    except ValueError:
+        return None
+
+
+def gap_from(log_w: Float[np.ndarray, " n"]) -> Estimate:
+    """The importance-weighted bound of K = 100 draws minus the ELBO.
 
     On average at most KL(q || p(z|x)), and so no false alarm. The evidence itself, from all draws at once, would come
     nearer to that, but where k̂ is high one weight decides it, and its standard error means nothing.
     """
-    log_w = weigh(q, key, log_joint)
-    if not np.isfinite(log_w).all():
-        return None
     blocks = log_w.reshape(-1, BLOCK)
     bounds = np.logaddexp.reduce(blocks, axis=1) - math.log(BLOCK)
-    k = importance_evidence(q, key, log_joint, num_samples=len(log_w)).pareto_k
-    return estimate(bounds - blocks.mean(axis=1)), float(k)
+    return estimate(bounds - blocks.mean(axis=1))
 
 
 def is_far(gap: Estimate, pareto_k: float) -> bool:
@@ -82,17 +121,24 @@ def is_far(gap: Estimate, pareto_k: float) -> bool:
 
 def climb_on(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> Tried:
     """The same family from q, with `fit`'s own settings: again, while a round gains."""
-    best, total = q, Estimate(0.0, 0.0)
+    best, total, failed, rising = q, Estimate(0.0, 0.0), None, True
     for rounds in range(1, ROUNDS + 1):
         run_key, gain_key = jax.random.split(jax.random.fold_in(key, rounds))
-        further = fit(best, run_key, log_joint, num_steps=STEPS, progress=False).q
-        step = gain_of(further, best, gain_key, log_joint)
+        run = fit(best, run_key, log_joint, num_steps=STEPS, progress=False)
+        failed = why_failed(run)
+        step = compare(run.q, best, gain_key, log_joint, "").gain
+        rising = is_more(step, GAIN)
         if not is_more(step, 0.0):
             break
-        best, total = further, gain_of(further, q, gain_key, log_joint)
-        if not is_more(step, GAIN):
+        best, total = run.q, compare(run.q, q, gain_key, log_joint, "").gain
+        if failed or not rising:
             break
-    return Tried(best, total, f"climbing on for {rounds * STEPS} steps")
+    return Tried(best, total, f"climbing on for {rounds * STEPS} steps", failed=failed, rising=rising)
+
+
+def why_failed(run: Fit) -> str | None:
+    """Why a run broke off, of those that did."""
+    return run.reason if run.reason.startswith("stopped") else None
 
 
 def enrich(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> list[Tried]:
@@ -108,19 +154,19 @@ def enrich(q: Family, key: Key[Array, ""], log_joint: LogJoint) -> list[Tried]:
         std = jnp.sqrt(jnp.diag(q.cov()))
         parts = tuple(MeanField(q.mean + shift * std, jnp.log(std)) for shift in (-1.0, 0.0, 1.0))
         best = fit(Mixture(jnp.zeros(3), parts), full_key, log_joint, num_steps=STEPS, progress=False).q
-        return [Tried(best, gain_of(best, q, gain_key, log_joint), "a mixture of three")]
+        return [compare(best, q, gain_key, log_joint, "a mixture of three")]
     if isinstance(q, MeanField | LowRank):
         start = FullRank(q.mean, jnp.linalg.cholesky(q.cov()))
         best = fit(start, full_key, log_joint, num_steps=STEPS, progress=False).q
-        tried.append(Tried(best, gain_of(best, q, gain_key, log_joint), "a full covariance"))
+        tried.append(compare(best, q, gain_key, log_joint, "a full covariance"))
         left = gap_of(best, gain_key, log_joint)
         if left and not is_far(*left):
             return tried
     whitened = Partial(_whitened, best, check.as_pytree(log_joint))
     start = Flow.standard(q.dim, num_layers=4, hidden=16)
     flow = fit(start, flow_key, whitened, num_steps=FLOW_STEPS, progress=False).q
-    gains = weigh(flow, gain_key, whitened) - weigh(q, gain_key, log_joint)
-    return [*tried, Tried(flow, estimate(gains), "coupling layers")]
+    log_w = weigh(flow, gain_key, whitened), weigh(q, gain_key, log_joint)
+    return [*tried, compare_weights(flow, *log_w, "coupling layers")]
 
 
 def _whitened(q: FullRank, log_joint: LogJoint, u: Float[Array, " dim"]) -> Float[Array, ""]:

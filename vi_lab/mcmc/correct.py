@@ -73,7 +73,8 @@ def correct(q: Family, key: Key[Array, ""], log_joint: LogJoint, *, num_samples:
     check.check_family(q)
     check.check_count("num_samples", num_samples, least=FEWEST)
     z, log_p, log_w = _weigh(q, key, check.as_pytree(log_joint), num_samples=num_samples)
-    smoothed, k = psis(log_w, check_log_weights(log_p, log_w))
+    check_log_weights(log_w)
+    smoothed, k = psis(log_w, log_p)
     log_evidence = jax.nn.logsumexp(log_w) - jnp.log(num_samples)
     return Corrected(z, jnp.asarray(smoothed, z.dtype), k, effective_sample_size(log_w), log_evidence)
 
