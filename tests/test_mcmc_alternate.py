@@ -7,8 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
+from scipy.spatial.distance import mahalanobis
 
-from vi_lab import FullRank, MeanField, Mixture, fit, mcmc, models
+from vi_lab import Bernoulli, Flow, FullRank, MeanField, Mixture, fit, mcmc, models
+from vi_lab.divergences import Estimate
+from vi_lab.mcmc.alternate import _above
+from vi_lab.mcmc.modes import apart, modes
 
 MEASURED, NOISE = np.array([9.0, 4.0]), np.array([1.5, 1.0])
 PRIOR = MeanField.from_std([1.0, 0.0], [3.0, 1.0])
@@ -93,6 +97,52 @@ def test_bad_settings_are_named():
         ({"num_chains": 2}, "num_chains: got 2, needs a whole number of at least 3"),
         ({"widen": 1.0}, "widen: got 1.0, needs a number above 1"),
         ({"family": Mixture}, "family: got"),
+        ({"num_samples": 3}, "num_samples: got 3, needs a whole number of at least 4"),
+        ({"num_warmup": -1}, "num_warmup: got -1"),
+        ({"prior": target}, "prior: got a Model, needs a distribution"),
+        ({"prior": FullRank.standard(3)}, "prior: got dim 3, needs dim 2, that of q"),
     ):
         with pytest.raises(ValueError, match=message):
             mcmc.alternate(FullRank.standard(2), jax.random.key(0), target.log_joint, **settings)
+
+
+COINS = Bernoulli(jnp.zeros(2))
+NOT_GAUSSIAN = {
+    "a Partial, needs a distribution": LOG_JOINT,
+    "a Flow, needs a FullRank": Flow.standard(2, jax.random.key(0)),
+    "a Bernoulli, needs a FullRank": COINS,
+    "a Bernoulli within a Mixture, needs a FullRank": Mixture([0.0, 0.0], (COINS, COINS)),
+}
+
+
+@pytest.mark.parametrize("message", NOT_GAUSSIAN)
+def test_a_start_that_is_not_gaussian_is_named_before_anything_is_fitted(message):
+    with pytest.raises(ValueError, match=f"q: got {message}"):
+        mcmc.alternate(NOT_GAUSSIAN[message], jax.random.key(0), LOG_JOINT)
+
+
+def test_distance_between_chains_is_mahalanobis():
+    """Against SciPy; along a direction in which both stand still it has no bound."""
+    a, b = np.random.default_rng(0).normal(size=(2, 400, 2)) @ np.array([[1.0, 0.5], [0.0, 1e-3]])
+    b += np.array([1.0, 2.0])
+    pooled = (np.cov(a.T) + np.cov(b.T)) / 2
+    expected = mahalanobis(a.mean(axis=0), b.mean(axis=0), np.linalg.inv(pooled))
+    assert apart(a, b) == pytest.approx(expected, rel=1e-4)
+    assert apart(np.zeros((50, 2)), np.full((50, 2), 100.0)) > 1e6
+    line = np.linspace(-1, 1, 50)[:, None] * [1.0, 0.0]
+    assert apart(line, line + np.array([0.0, 1.0])) > 1e3
+
+
+def test_chains_that_never_moved_make_no_mode():
+    moving = np.random.default_rng(0).normal(size=(2, 50, 2))
+    stuck = np.full((1, 50, 2), 100.0)
+    found = modes(np.concatenate([stuck, moving, -stuck]), FullRank.standard(2), FullRank)
+    assert len(found) == 1
+    np.testing.assert_allclose(found[0].mean, moving.reshape(-1, 2).mean(axis=0), atol=1e-12)
+    with pytest.raises(ValueError, match="chains: got none that moved 2 times or more"):
+        modes(np.concatenate([stuck, -stuck]), FullRank.standard(2), FullRank)
+
+
+def test_a_fit_without_an_elbo_is_given_up_for_any_other():
+    nan, low = Estimate(jnp.array(jnp.nan), jnp.array(jnp.nan)), Estimate(jnp.array(-5.0), jnp.array(0.1))
+    assert _above(low, nan) and not _above(nan, low) and not _above(low, low)

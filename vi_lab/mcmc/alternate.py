@@ -10,15 +10,11 @@ from jaxtyping import Array, Float, Key
 from vi_lab import _checks as check
 from vi_lab._checks import LogJoint
 from vi_lab.divergences import Estimate
-from vi_lab.families import Family, FullRank, MeanField, Mixture
+from vi_lab.families import Family, FullRank, LowRank, MeanField, Mixture
 from vi_lab.fit import fit
-from vi_lab.forward import moment_match
 from vi_lab.mcmc.chains import Chains
-from vi_lab.mcmc.sample import sample
-
-APART = 1.0  # standard deviations between the means of what counts as two modes
-LEAST_WEIGHT = 1e-3  # of a component; one with less costs draws and gains nothing that could be told from noise
-ELBO_DRAWS = 1000
+from vi_lab.mcmc.modes import components_of, modes, weighed
+from vi_lab.mcmc.sample import evaluate, sample
 
 
 class Round(NamedTuple):
@@ -64,7 +60,8 @@ def alternate(
     1. Chains (NUTS, q's covariance within its components as metric) start from q, from q widened about its mean, and,
        where there is a `prior`, from that: a third of them each, else halves.
     2. Chains whose means are less than one standard deviation apart have found the same mode. Each mode gets the
-       Gaussian of its draws' mean and covariance; components of q that no chain came near are kept.
+       Gaussian of its draws' mean and covariance; components of q that no chain came near are kept, and chains that
+       hardly moved are left out.
     3. A `Mixture` of these Gaussians starts at weights w_k in proportion to exp(ELBO_k), ELBO_k in nats that of
        component k alone. Where components do not overlap, the mixture's ELBO is sum_k w_k (ELBO_k - log w_k), and these
        are the weights that maximize it. Counts of chains are not used: chains do not cross between modes, and how many
@@ -77,7 +74,7 @@ def alternate(
     says how far to trust it.
 
     Args:
-        q: where the first fit starts.
+        q: where the first fit starts: a Gaussian, or a `Mixture` of Gaussians.
         num_rounds: of chains and refit, after the first fit.
         widen: by how much q's draws are spread about its mean, at most, for the starts that leave it: from 1 to this
             in a geometric progression.
@@ -86,21 +83,25 @@ def alternate(
         fit_settings: for every `fit`.
 
     Raises:
-        ValueError: counts below one (fewer than three chains), a `widen` not above 1, a `family` that is neither of the
-            two, no start where log_joint is finite; see `fit` and `sample` for the rest.
+        ValueError: a q that is neither Gaussian nor a mixture of such, counts below one (fewer than three chains, or
+            draws than twice the dimension), a `widen` not above 1, a `family` that is neither of the two, a prior that
+            is no distribution over such z, no start where log_joint is finite, no chain that moves; see `fit` and
+            `sample` for the rest.
 
     Source: boosting by components found elsewhere, Miller, Foti and Adams (2017); weights of separate modes by their
     evidence as in Yao, Vehtari and Gelman (2022), section 2.
     """
-    check.check_option("family", family, (FullRank, MeanField))
+    _check_families(q, prior, family)
     check.check_count("num_rounds", num_rounds)
     check.check_count("num_chains", num_chains, least=3)
+    check.check_count("num_samples", num_samples, least=2 * q.dim)
+    check.check_count("num_warmup", num_warmup, least=0)
     if not check.check_number("widen", widen) > 1:
         check.reject("widen", repr(widen), "a number above 1")
     log_joint = check.as_pytree(log_joint)
     first_key, key = jax.random.split(key)
     fitted = fit(q, first_key, log_joint, **fit_settings)
-    rounds = [Round(fitted.q, fitted.elbo, len(_components(fitted.q)))]
+    rounds = [Round(fitted.q, fitted.elbo, len(components_of(fitted.q)))]
     for index in range(num_rounds):
         start_key, chain_key, weigh_key, fit_key = jax.random.split(jax.random.fold_in(key, index), 4)
         q = rounds[-1].q
@@ -108,15 +109,31 @@ def alternate(
         metric = _metric_within(q)
         settings = {"num_samples": num_samples, "num_warmup": num_warmup, "inverse_mass_matrix": metric}
         chains = sample(log_joint, chain_key, positions, **settings)
-        components = _modes(np.asarray(chains.draws), q, family)
-        fitted = fit(_weighed(components, weigh_key, log_joint), fit_key, log_joint, **fit_settings)
-        better = fitted if fitted.elbo.value > rounds[-1].elbo.value else rounds[-1]
-        rounds.append(Round(better.q, better.elbo, len(_components(better.q))))
+        components = modes(np.asarray(chains.draws), q, family)
+        fitted = fit(weighed(components, weigh_key, log_joint), fit_key, log_joint, **fit_settings)
+        better = fitted if _above(fitted.elbo, rounds[-1].elbo) else rounds[-1]
+        rounds.append(Round(better.q, better.elbo, len(components_of(better.q))))
     return Alternation(rounds[-1].q, chains, tuple(rounds))
 
 
-def _components(q: Family) -> tuple[Family, ...]:
-    return q.components if isinstance(q, Mixture) else (q,)
+def _above(new: Estimate, old: Estimate) -> bool:
+    """Whether the new ELBO is the higher; NaN is below everything."""
+    return bool(new.value > old.value or jnp.isnan(old.value))
+
+
+def _check_families(q: Family, prior: Family | None, family: type) -> None:
+    check.check_option("family", family, (FullRank, MeanField))
+    check.check_family(q)
+    for part in components_of(q):
+        if not isinstance(part, FullRank | MeanField | LowRank):
+            got = f"a {type(part).__name__}" + (" within a Mixture" if part is not q else "")
+            check.reject("q", got, "a FullRank, MeanField or LowRank, or a Mixture of these")
+    if prior is None:
+        return
+    if not hasattr(prior, "sample"):
+        check.reject("prior", f"a {type(prior).__name__}", "a distribution, such as a model's .prior")
+    if prior.dim != q.dim:
+        check.reject("prior", f"dim {prior.dim}", f"dim {q.dim}, that of q")
 
 
 def _starts(
@@ -131,7 +148,8 @@ def _starts(
     turn = jnp.arange(num_chains)
     positions = jnp.stack(sources)[turn % len(sources), turn]
     spare = q.sample(spare_key, 16 * num_chains)
-    good = _finite(log_joint, jnp.concatenate([positions, spare]))
+    values, smooth = evaluate(log_joint, jnp.concatenate([positions, spare]))
+    good = jnp.isfinite(values) & smooth
     spare = spare[good[num_chains:]]
     if not good[:num_chains].all() and not len(spare):
         check.reject(
@@ -142,62 +160,7 @@ def _starts(
     return positions
 
 
-@jax.jit
-def _finite(log_joint: LogJoint, z: Array) -> Array:
-    values, grads = jax.vmap(jax.value_and_grad(log_joint))(z)
-    return jnp.isfinite(values) & jnp.isfinite(grads).all(axis=-1)
-
-
 def _metric_within(q: Family) -> Float[Array, "dim dim"]:
     """The mean covariance of q's components: that of q would hold the distances between them."""
     weights = q.weights if isinstance(q, Mixture) else jnp.ones(1)
-    return jnp.einsum("k,kij->ij", weights, jnp.stack([part.cov() for part in _components(q)]))
-
-
-def _modes(draws: np.ndarray, q: Family, family: type) -> list[Family]:
-    """A Gaussian for each group of chains, and the components of q that none of these comes near."""
-    left, groups = list(range(len(draws))), []
-    while left:
-        group, left = [left[0]], left[1:]
-        for member in group:  # grows while it is walked through: neighbors of neighbors belong to one mode
-            near = [i for i in left if _apart(draws[member], draws[i]) < APART]
-            group += near
-            left = [i for i in left if i not in near]
-        groups.append(draws[group].reshape(-1, draws.shape[-1]))
-    found = [moment_match(group, family=family) for group in groups]
-    kept = [part for part in _components(q) if all(_distance(part, new) >= APART for new in found)]
-    return found + [part if isinstance(part, family) else _as_family(part, family) for part in kept]
-
-
-def _apart(a: np.ndarray, b: np.ndarray) -> float:
-    """The distance of two chains' means, in standard deviations of the draws within them."""
-    pooled = (np.atleast_2d(np.cov(a.T)) + np.atleast_2d(np.cov(b.T))) / 2
-    offset = a.mean(axis=0) - b.mean(axis=0)
-    return float(np.sqrt(offset @ np.linalg.lstsq(pooled, offset)[0]))
-
-
-def _distance(part: Family, new: Family) -> float:
-    offset = part.mean - new.mean
-    return float(jnp.sqrt(offset @ jnp.linalg.solve((part.cov() + new.cov()) / 2, offset)))
-
-
-def _as_family(part: Family, family: type) -> Family:
-    if family is FullRank:
-        return FullRank.from_cov(part.mean, part.cov())
-    return MeanField.from_std(part.mean, jnp.sqrt(jnp.diag(part.cov())))
-
-
-def _weighed(components: list[Family], key: Array, log_joint: LogJoint) -> Family:
-    """The components as one `Mixture`, weights in proportion to exp(ELBO_k); those of next to none are left out."""
-    elbos = jnp.stack([_elbo(part, key, log_joint) for part in components])
-    weights = jax.nn.softmax(jnp.where(jnp.isfinite(elbos), elbos, -jnp.inf))
-    kept = [k for k in range(len(components)) if weights[k] > LEAST_WEIGHT]
-    if len(kept) < 2:
-        return components[kept[0] if kept else 0]
-    return Mixture(jnp.log(weights[jnp.array(kept)]), tuple(components[k] for k in kept))
-
-
-@jax.jit
-def _elbo(q: Family, key: Array, log_joint: LogJoint) -> Float[Array, ""]:
-    z = q.sample(key, ELBO_DRAWS)
-    return jnp.mean(check.evaluate(log_joint, z) - q.log_prob(z))
+    return jnp.einsum("k,kij->ij", weights, jnp.stack([part.cov() for part in components_of(q)]))

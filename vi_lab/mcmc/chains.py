@@ -81,7 +81,6 @@ class Chains(NamedTuple):
 
         Source: Vehtari et al. (2021), by ArviZ.
         """
-        self._check_several()
         self._check_moved()
         return self._by_arviz("rhat", "rank")
 
@@ -96,7 +95,7 @@ class Chains(NamedTuple):
             ValueError: see `rhat`, but a single chain will do; an unknown kind.
         """
         check.check_option("kind", kind, ("bulk", "tail", "mean"))
-        self._check_moved()
+        self._check_moved(num_chains=1)
         return self._by_arviz("ess", kind)
 
     def iterations_to(self, rhat: float = 1.01, *, every: int = 10) -> int | None:
@@ -114,11 +113,8 @@ class Chains(NamedTuple):
         if not check.check_number("rhat", rhat) > 1:
             check.reject("rhat", repr(rhat), "a number above 1")
         check.check_count("every", every)
-        self._check_several()
+        self._check_size(num_samples=2 * FEWEST_DRAWS)
         draws = np.asarray(self.draws, dtype=float)
-        check.check_finite("draws", draws)
-        if draws.shape[1] < 2 * FEWEST_DRAWS:
-            check.reject("draws", f"{draws.shape[1]} a chain", f"at least {2 * FEWEST_DRAWS}")
         for length in range(max(every, 2 * FEWEST_DRAWS), draws.shape[1] + 1, every):
             window = draws[:, length // 2 : length]
             with np.errstate(invalid="ignore"):  # while no chain has moved R-hat is NaN, and not below anything
@@ -149,7 +145,6 @@ class Chains(NamedTuple):
         Raises:
             ValueError: see `rhat` and `to_inference_data`.
         """
-        self._check_several()
         self._check_moved()
         return _arviz().summary(self.to_inference_data(constrain))
 
@@ -158,15 +153,15 @@ class Chains(NamedTuple):
         text = f"Chains: {chains} chains of {count} draws in {dim} dimensions, {self.total_gradients} gradients"
         return "\n".join([text, f"mean acceptance {np.mean(self.acceptance):.3f}", *self.notes])
 
-    def _check_several(self) -> None:
-        if len(self.draws) < 2:
-            check.reject("draws", f"{len(self.draws)} chain", "at least 2 for R-hat to compare")
-
-    def _check_moved(self) -> None:
+    def _check_size(self, num_samples: int, num_chains: int = 2) -> None:
         check.check_finite("draws", self.draws)
-        count = self.draws.shape[1]
-        if count < FEWEST_DRAWS:
-            check.reject("draws", f"{count} a chain", f"at least {FEWEST_DRAWS}")
+        if len(self.draws) < num_chains:
+            check.reject("draws", f"{len(self.draws)} chain", f"at least {num_chains} for R-hat to compare")
+        if self.draws.shape[1] < num_samples:
+            check.reject("draws", f"{self.draws.shape[1]} a chain", f"at least {num_samples}")
+
+    def _check_moved(self, num_chains: int = 2) -> None:
+        self._check_size(FEWEST_DRAWS, num_chains)
         constant = _constant(self.draws).all(axis=0)
         if constant.any():
             got = f"no chain that ever moved in coordinates {[int(i) for i in np.flatnonzero(constant)][:5]}"
@@ -196,9 +191,8 @@ def to_inference_data(draws: Array, constrain: Callable | None, stats: dict[str,
     """Draws of shape (chains, n, dim) as an `arviz.InferenceData`."""
     posterior = {"z": draws} if constrain is None else jax.vmap(jax.vmap(constrain))(draws)
     if not isinstance(posterior, dict):
-        check.reject(
-            "constrain", f"a function that returns a {type(posterior).__name__}", "one that returns a dictionary"
-        )
+        got = f"a function that returns a {type(posterior).__name__}"
+        check.reject("constrain", got, "one that returns a dictionary")
     as_numpy = {name: np.asarray(value) for name, value in posterior.items()}
     stats = {name: np.asarray(value) for name, value in (stats or {}).items()}
     return _arviz().from_dict(posterior=as_numpy, sample_stats=stats or None)
