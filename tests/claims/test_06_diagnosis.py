@@ -170,17 +170,20 @@ def half_divergence(v, d):
 
 @proves(
     "diagnosis-half-covers-near-modes",
-    oracle="the order-1/2 divergence on a grid, minimized by SciPy from the page's start and from a mode",
+    oracle="the order-1/2 divergence on a grid, minimized by SciPy from the page's start and, at ±4, from a mode too",
     tolerance="forward KL to 15 percent where it covers; the fit that sits is within 20 percent of SciPy's on the mode",
 )
 def test_order_half(page):
-    rng = np.random.default_rng(4)
-    for d, start in ((2.0, [0, 0, 1.6, 1.6]), (4.0, [-4, 0, 0, 0])):
-        v = optimize.minimize(half_divergence, start, args=(d,), method="Nelder-Mead").x
+    rng, wide = np.random.default_rng(4), [0, 0, 1.6, 1.6]
+    over_both = optimize.minimize(half_divergence, wide, args=(4.0,), method="Nelder-Mead")
+    for d, start in ((2.0, wide), (4.0, [-4, 0, 0, 0])):
+        found = optimize.minimize(half_divergence, start, args=(d,), method="Nelder-Mead")
+        v = found.x
+        assert d == 2 or found.fun < over_both.fun - 0.1, "on the heavier mode alone it is smaller still"
         z = p_draws(rng, 200_000, d)
         forward = (log_p(z, d) - stats.norm.logpdf(z, v[:2], np.exp(v[2:])).sum(axis=1)).mean()
         assert cured(page)[d, "α = ½, one mean field"][1] == pytest.approx(forward, rel=0.2)
-        assert (abs(v[0]) > 3) == (d == 4)
+        assert (abs(v[0]) > 3) == (d == 4) and abs(over_both.x[0]) < 3
     assert page["ch6-near-half"] < 1 < 5 < page["ch6-far-half"]
 
 
