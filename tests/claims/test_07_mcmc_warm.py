@@ -45,20 +45,20 @@ def test_rhat_of_independent_draws_scatters(page, chains):
 @proves(
     "mcmc-rhat-correlated",
     oracle="R-hat in NumPy of first-order autoregressions, whose effective number is a finite sum in closed form",
-    tolerance="5 standard errors of 1,000 replications, which are below 0.001, and 0.001 for the approximation",
+    tolerance="0.006 where 1/n is 0.02: 5 standard errors of 4,000 replications and 0.003 for the approximation",
 )
 def test_rhat_of_correlated_draws():
-    rho, n, rng = 0.9, 500, np.random.default_rng(0)
+    rho, n, rng = 0.5, 50, np.random.default_rng(0)
     lags = np.arange(1, n)
     effective = n / (1 + 2 * ((1 - lags / n) * rho**lags).sum())
-    chains = np.empty((1000, 8, n))
-    chains[..., 0] = rng.standard_normal((1000, 8))
+    chains = np.empty((4000, 8, n))
+    chains[..., 0] = rng.standard_normal((4000, 8))
     for t in lags:
-        chains[..., t] = rho * chains[..., t - 1] + np.sqrt(1 - rho**2) * rng.standard_normal((1000, 8))
+        chains[..., t] = rho * chains[..., t - 1] + np.sqrt(1 - rho**2) * rng.standard_normal((4000, 8))
     W, B_over_n = chains.var(axis=2, ddof=1).mean(axis=1), chains.mean(axis=2).var(axis=1, ddof=1)
     squares = (n - 1) / n + B_over_n / W
-    error = squares.std() / np.sqrt(1000)
-    assert error < 0.001 and abs(squares.mean() - (1 + 1 / effective - 1 / n)) < 5 * error + 0.001
+    error = squares.std() / np.sqrt(4000)
+    assert error < 6e-4 and abs(squares.mean() - (1 + 1 / effective - 1 / n)) < 5 * error + 0.003
 
 
 @proves(
