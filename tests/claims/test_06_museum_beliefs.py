@@ -14,7 +14,7 @@ from vi_lab import museum
 
 RECORD = json.loads((ROOT / "vi_lab/museum/frozen.json").read_text(encoding="utf8"))
 SICK = {name: RECORD[name] for name in museum.EXHIBITS}
-INSIDE = "verdict", "k-hat", "sound log joint?", "other modes?", "family?", "noise, climb?", "prior?"
+INSIDE = "verdict", "k-hat", "log joint, tails?", "other modes?", "family?", "noise, climb?", "prior?"
 
 
 @proves(
@@ -34,6 +34,8 @@ def test_wrong_sign(page):
     assert evidence < 0 < page["ch6museum-wrong-sign-elbo"] and page["ch6museum-wrong-sign-slope"] < -1
     top = np.sort(x[:, 1])[-4:]
     assert y.sum() == 5 and y[np.isin(x[:, 1], top)].all()
+    assert min(page["ch6museum-wrong-sign-std"]) > 0.52 and page["ch6museum-wrong-sign-each"] < 0.2
+    assert page["ch6museum-wrong-sign-k"] > 0.7
 
 
 @proves("museum-bounded", oracle="SciPy's normal distribution function", tolerance="1e-6 percent")
@@ -71,10 +73,10 @@ def test_no_data(page):
 
 
 def scale_joint(y, jacobian):
-    """Unknown mean N(0, 2^2) and log-normal sigma: log joint at (mean, log sigma), in SciPy."""
+    """Unknown mean N(0, 1) and log-normal sigma, 1/2: log joint at (mean, log sigma), in SciPy."""
 
     def log_joint(a, b):
-        prior = stats.norm.logpdf(a, 0, 2) + stats.norm.logpdf(b) - (0 if jacobian else b)
+        prior = stats.norm.logpdf(a) + stats.norm.logpdf(b, 0, 0.5) - (0 if jacobian else b)
         return prior + sum(stats.norm.logpdf(value, a, np.exp(b)) for value in y)
 
     return log_joint
@@ -89,7 +91,14 @@ def test_jacobian(page):
     y = np.asarray(museum.exhibit("forgotten-jacobian").model.log_likelihood.args[0])
     axes = np.linspace(-9, 9, 721), np.linspace(-4, 5, 601)
     _, mean, std = on_grid(scale_joint(y, True), *axes)
-    evidence, wrong, _ = on_grid(scale_joint(y, False), *axes)
+    evidence, wrong, short = on_grid(scale_joint(y, False), *axes)
+    assert page["ch6museum-jacobian-width"] == pytest.approx(100 * short[0] / std[0], abs=0.3)
+    z = np.stack(np.meshgrid(*axes, indexing="ij"))
+    for name, jacobian in (("right", True), ("wrong", False)):
+        p = np.exp(scale_joint(y, jacobian)(*z))
+        assert page[f"ch6museum-sigma-{name}"] == pytest.approx((p * np.exp(z[1])).sum() / p.sum(), abs=0.005)
+        centered = [side - (p * side).sum() / p.sum() for side in z]
+        assert abs((p * centered[0] * centered[1]).sum() / p.sum()) < 0.1 * std[0] * std[1]
     found = np.array(page["ch6museum-jacobian-nowhere-std"])
     assert page["ch6museum-jacobian-nowhere-narrow"] == pytest.approx(100 * np.min(found / std), rel=0.005)
     assert np.argmin(found / std) == 0 and wrong[1] < mean[1]
@@ -133,6 +142,7 @@ def test_calibration(page):
 def test_predictive_checks(page):
     x, y, noise = data_of(museum.exhibit("missing-term"))
     assert page["ch6museum-missing-term-elbo"] == pytest.approx(linear_evidence(x, y, noise, 5.0), abs=1e-6)
+    assert page["ch6museum-bent-point"] == pytest.approx(stats.norm(0, noise).entropy(), abs=1e-9)
     assert 3.5 < -page["ch6museum-missing-term-elbo"] / len(y) < 4.5
     bend = x[:, 1] ** 2 - np.mean(x[:, 1] ** 2)
     assert page["ch6museum-curved"] == pytest.approx(abs(np.polyfit(x[:, 1], y, 2)[0]), abs=1e-6)

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from museum_oracles import data_of, linear_elbo, linear_evidence, linear_posterior
+from scipy import stats
 
 from claims import proves
 from vi_lab import museum
@@ -23,12 +24,12 @@ def elbo_of(page, name):
     return linear_elbo(*LINE, PRIOR, mean, np.diag(std**2))
 
 
-def loudness(mean, std, draws, rng):
+def loudness(mean, std, draws, rng, weight=1.0):
     """|E g| / sd of the reparameterized gradient in (mean, log std), from 20,000 draws in NumPy."""
     x, y, noise = LINE
     eps = rng.standard_normal((20_000, 2))
     z = mean + std * eps
-    slope = (y - z @ x.T) @ x / noise**2 - z / PRIOR**2
+    slope = weight * (y - z @ x.T) @ x / noise**2 - z / PRIOR**2
     g = np.hstack([slope, slope * eps * std + 1])
     return np.linalg.norm(g.mean(axis=0)) / np.sqrt(g.var(axis=0).sum() / draws)
 
@@ -41,15 +42,13 @@ def loudness(mean, std, draws, rng):
 def test_stuck(page):
     mean, std = seen(page, "stuck")
     assert page["ch6museum-stuck-shift"] == pytest.approx(np.max(np.abs(mean - MEAN) / STD), rel=0.01)
-    assert page["ch6museum-stuck-shift"] > 5 and np.abs(mean).max() < 0.005
-    expected = loudness(mean, std, 1024, np.random.default_rng(0))
-    assert page["ch6museum-stuck-snr"] == pytest.approx(expected, rel=0.15) and expected > 5
+    assert min(page["ch6museum-stuck-shift"], page["ch6museum-stuck-snr"]) > 5 and np.abs(mean).max() < 0.005
+    assert page["ch6museum-stuck-snr"] == pytest.approx(loudness(mean, std, 1024, np.random.default_rng(0)), rel=0.15)
 
 
 @proves("museum-one-draw", oracle="ELBO and evidence in closed form, in NumPy", tolerance="five standard errors")
 def test_one_draw(page):
-    gap = EVIDENCE - elbo_of(page, "one-draw")
-    error = page["ch6museum-one-draw-each"] / 64
+    gap, error = EVIDENCE - elbo_of(page, "one-draw"), page["ch6museum-one-draw-each"] / 64
     assert abs(page["ch6museum-one-draw-gap"] - gap) < 5 * error and gap > 0.3
     assert np.all(seen(page, "one-draw")[1] > STD)  # too wide in every direction: bounded weights
     assert page["ch6museum-one-draw-k"] < 0
@@ -74,6 +73,20 @@ def test_wrong_entropy(page):
     assert page["ch6museum-wrong-entropy-elbo"] == pytest.approx(elbo_of(page, "wrong-entropy"), abs=0.1)
     expected = loudness(mean, std, 32, np.random.default_rng(0))
     assert page["ch6museum-wrong-entropy-snr"] == pytest.approx(expected, rel=0.15) and expected > 2
+    assert_envelope(page, "line", LINE)
+    assert np.all(np.divide(STD, envelope(LINE)[:2]) > 0.95) and np.all(std < 0.3 * STD)
+
+
+def envelope(data):
+    """Least squares: the widths of intercept (x centered) and slope, the sum of squares, nats of noise a point."""
+    x, noise = data[0], data[2]
+    cov = noise**2 * np.linalg.inv(np.stack([np.ones(len(x)), x[:, 1] - x[:, 1].mean()]) @ x)
+    return *np.sqrt(np.diag(cov)), noise**2 / cov[1, 1], stats.norm(0, noise).entropy()
+
+
+def assert_envelope(page, name, data):
+    for part, value in zip(("intercept", "slope", "squares", "point"), envelope(data), strict=True):
+        assert page[f"ch6museum-{name}-{part}"] == pytest.approx(value)
 
 
 @proves("museum-wide-start", oracle="the conjugate posterior in NumPy", tolerance="1 percent of the widths")
@@ -83,6 +96,9 @@ def test_wide_start(page):
     assert page["ch6museum-wide-start-needs"] == pytest.approx(
         np.log(page["ch6museum-wide-start-from"] / STD[0]), rel=0.01
     )
+    z = np.random.default_rng(0).standard_normal((4000, 1000, 2)) * std + seen(page, "wide-start")[0]
+    close = (np.abs(z - MEAN) < 3 * STD).all(axis=2).sum(axis=0)
+    assert page["ch6museum-wide-start-near"] == pytest.approx(close.mean(), rel=0.1)
     assert page["ch6museum-wide-start-can"] < 0.5 * page["ch6museum-wide-start-needs"]
 
 
@@ -98,6 +114,10 @@ def test_lost_scale(page):
     assert page["ch6museum-lost-scale-wide"] == pytest.approx(np.max(std / STD), rel=0.01)
     assert page["ch6museum-lost-scale-wide"] == pytest.approx(np.sqrt(5), rel=0.1)
     assert np.abs(mean - MEAN).max() < 0.5 * std.min()
+    for name, weight in (("full", 1.0), ("climbed", 0.2)):
+        expected = loudness(mean, std, 32, np.random.default_rng(0), weight)
+        assert page[f"ch6museum-lost-scale-{name}"] == pytest.approx(expected, rel=0.2, abs=0.1)
+    assert page["ch6museum-lost-scale-full"] > 1 > 4 * page["ch6museum-lost-scale-climbed"]
     assert page["ch6museum-lost-scale-end"] > page["ch6museum-lost-scale-elbo"] + 5
 
 
@@ -116,8 +136,9 @@ def test_fixed_draws(page):
     log_q = -(eps**2).sum(axis=1) / 2 - np.log(2 * np.pi) - np.log(np.linalg.det(q.scale_tril))
     trained = np.mean(log_p - log_q)
     assert page["ch6museum-fixed-draws-end"] == pytest.approx(trained, abs=1e-3)
-    assert page["ch6museum-fixed-draws-over"] == pytest.approx(trained - EVIDENCE, abs=1e-3)
-    assert trained > EVIDENCE + 0.1
+    assert (
+        page["ch6museum-fixed-draws-over"] == pytest.approx(trained - EVIDENCE, abs=1e-3) and trained > EVIDENCE + 0.1
+    )
     fresh = linear_elbo(*LINE, PRIOR, np.asarray(q.mean), np.asarray(q.cov()))
     error = page["ch6museum-fixed-draws-each"] / 64
     assert abs(page["ch6museum-fixed-draws-optimism"] - (trained - fresh)) < 5 * error + 1e-3
@@ -127,7 +148,7 @@ def test_fixed_draws(page):
 def test_the_healthy_line_is_exact(page):
     mean, std = seen(page, "straight-line")
     assert page["ch6museum-straight-line-elbo"] == pytest.approx(EVIDENCE, abs=5e-4)
-    assert page["ch6museum-line-evidence"] == pytest.approx(EVIDENCE, abs=1e-9)
+    assert page["ch6museum-line-evidence"] == pytest.approx(EVIDENCE)
     np.testing.assert_allclose([mean, std], [MEAN, STD], rtol=1e-3)
     assert abs(COV[0, 1]) / STD.prod() < 0.05
 
@@ -145,6 +166,8 @@ def test_correlated(page):
     found, std = seen(page, "correlated")
     assert np.abs((found - mean) / np.sqrt(np.diag(cov))).max() < 0.1
     assert np.all(std < 0.35 * np.sqrt(np.diag(cov)))
+    assert_envelope(page, "years", (x, y, noise))
+    assert_envelope(page, "bent", data_of(museum.exhibit("missing-term")))
 
 
 @proves(
@@ -156,6 +179,9 @@ def test_prior_conflict(page):
     x, y, noise = data_of(museum.exhibit("prior-conflict"))
     gain = linear_evidence(x, y, noise, 5.0) - linear_evidence(x, y, noise, 0.3)
     assert page["ch6museum-prior-conflict-bayes"] == pytest.approx(gain, abs=1e-6) and gain > 50
+    assert len(y) / noise**2 == pytest.approx(0.3**-2, rel=0.2)
+    assert 0.5 < linear_posterior(x, y, noise, 0.3)[0][0] < np.linalg.lstsq(x, y)[0][0] - 0.5
+    assert page["ch6museum-prior-conflict-point"] == pytest.approx(stats.norm(0, noise).entropy(), abs=1e-9)
     lowest = np.argmin(x[:, 1])
     predicted = x[lowest] @ linear_posterior(x, y, noise, 0.3)[0]
     assert page["ch6museum-prior-conflict-at-lowest"] == pytest.approx(predicted, abs=1e-3)
@@ -170,6 +196,7 @@ def test_data_twice(page):
     np.testing.assert_array_equal(y[:half], y[half:])
     _, once = linear_posterior(x[:half], y[:half], noise, 1.0)
     _, std = seen(page, "data-twice")
-    ratio = std / np.sqrt(np.diag(once))
-    assert page["ch6museum-data-twice-narrow"] == pytest.approx(100 * ratio.min(), rel=1e-3)
+    assert page["ch6museum-data-twice-narrow"] == pytest.approx(
+        100 * (ratio := std / np.sqrt(np.diag(once))).min(), rel=1e-3
+    )
     assert ratio.min() == pytest.approx(np.sqrt(0.5), abs=0.03)

@@ -104,6 +104,8 @@ def test_banana(page):
     assert first == pytest.approx(np.sqrt(square), rel=0.05) and second == pytest.approx(1, rel=0.05)
     assert seen(page, "banana")[0][1] == pytest.approx(curvature * (square - std**2), abs=0.1)
     assert page["ch6museum-banana-narrow"] < 50
+    # Along the bend log w = -log q - z_1^2 / 8, and z_2 goes as z_1^2: P_q(w > t) ~ 1 / t, that is k = 1.
+    assert page["ch6museum-banana-k"] < 0.7 < page["ch6museum-banana-khats"] < 1
     assert 0.3 < page["ch6museum-banana-each"] < 3
 
 
@@ -118,7 +120,12 @@ def test_heavy_tails(page):
     gaussian, _ = integrate.quad(lambda z: np.exp(-((z - mean) ** 2) / (2 * std**2)) / np.sqrt(2 * np.pi) / std, 6, 40)
     assert page["ch6museum-heavy-tails-beyond"] == pytest.approx(tail / gaussian, rel=0.01)
     assert tail / gaussian > 100
-    assert page["ch6museum-heavy-tails-each"] < 0.5 * page["ch6museum-banana-each"]
+    rng, rho = np.random.default_rng(0), page["ch6museum-heavy-tails-each"]
+    z = rng.standard_normal((100_000, 2)) * np.sqrt(1 - rho**2)  # the mean-field optimum of correlation rho
+    log_p = stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]]).logpdf(z)
+    log_q = stats.norm.logpdf(z, 0, np.sqrt(1 - rho**2)).sum(axis=1)
+    assert np.std(log_p - log_q) == pytest.approx(rho, rel=0.03)
+    assert page["ch6museum-heavy-tails-k"] > 1 > 2 * rho
 
 
 @proves(
