@@ -38,7 +38,9 @@ def test_there_is_something_to_check(html):
     for name in names:
         assert len(links.read(html / f"{name}.html").pointers) > 20, name
     chapter = links.read(html / "chapters/01-what-is-kl.html")
-    assert any("#equation-eq-" in link for _, link in chapter.pointers) and any(".svg" in link for _, link in chapter.pointers)
+    assert any("#equation-eq-" in link for _, link in chapter.pointers) and any(
+        ".svg" in link for _, link in chapter.pointers
+    )
 
 
 GOOD = """\
