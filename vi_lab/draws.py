@@ -48,10 +48,9 @@ def antithetic(key: Key[Array, ""], num_samples: int, noise_dim: int) -> Float[A
 def sobol(key: Key[Array, ""], num_samples: int, noise_dim: int) -> Float[Array, "num_samples noise_dim"]:
     """Scrambled Sobol points through the normal quantile function: randomized quasi-Monte Carlo.
 
-    The variance of a mean falls faster than the num_samples^-1 of independent draws: nearly as num_samples^-3 for
-    smooth functions of the uniform points, about as num_samples^-2 for gradients, which grow without bound in the tails
-    (measured in chapter 6); best where `num_samples` is a power of two. The digits of each coordinate of SciPy's
-    points are scrambled by a random matrix and a random shift, both from `key`, so that all of it traces.
+    The variance of a mean of smooth functions falls almost as num_samples^-3, that of independent draws as
+    num_samples^-1; best where `num_samples` is a power of two. The digits of each coordinate of SciPy's points are
+    scrambled by a random matrix and a random shift, both from `key`, so that all of it traces.
 
     Raises:
         ValueError: a count below one, more than 21,201 dimensions.

@@ -35,7 +35,7 @@ def diagnose(
     """Is the fit good? One report: four questions, each with its evidence, in nats, and what to do next (chapter 6).
 
     Is the objective too mode-seeking, the family too rigid, the gradient too noisy, does the prior dominate? And
-    before them: is something wrong with the log joint where q is? What is cheap is tried: climbing on, restarts, a
+    before them: is the log joint sound where q has mass? What is cheap is tried: climbing on from q, restarts, a
     richer family started at q. Gains add up, since each is counted from the best that came before it.
 
     Args:

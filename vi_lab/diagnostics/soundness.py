@@ -20,7 +20,7 @@ SURPRISE = 1e-3
 def soundness(facts: Facts, key: Key[Array, ""]) -> Finding:
     """Finite where q has mass, equal to log prior + log likelihood, and not too heavy-tailed for q?"""
     fixed = {
-        "question": "Is something wrong with the log joint where q is?",
+        "question": "Is the log joint sound where q has mass?",
         "threshold": f"a draw where it is not finite; log joint and log prior + log likelihood apart by more than a "
         f"constant; a tail that falls as a power, with {SHARE:g} of an axis beyond {BEYOND:g} of q's sds",
         "source": "definitions; a Gaussian has 6e-7 out there",
